@@ -1,0 +1,1 @@
+"""Bandstand's service: adaptive experiments over HTTP, learned from a log in PostgreSQL."""

@@ -1,0 +1,164 @@
+"""Choose an arm for a unit: from this worker's memory, then durable in the log before anyone is told."""
+
+from __future__ import annotations
+
+import random
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from typing import cast
+
+import uuid_utils
+
+from backend.domain import Claim, Decision, DecisionRequest, Experiment, Status
+from backend.errors import ArmNotFound, BanditError, ExperimentChanged, InvalidInput, WrongState
+from backend.service.commit import DecisionItem, LogItem, LogResult
+from backend.service.seeded_random import random_numbers
+from backend.service.snapshot import Snapshot, Snapshots
+from backend.service.writer import GroupCommitWriter
+from backend.store.database import Database
+from backend.store.seeded_draws import reserve_draws
+
+ATTEMPTS = 5
+"""How often a decision is made again because the experiment changed before it was committed."""
+
+Writer = GroupCommitWriter[LogItem, LogResult]
+
+
+class Decide:
+    """Makes decisions."""
+
+    def __init__(self, database: Database, snapshots: Snapshots, writer: Writer) -> None:
+        self._database = database
+        self._snapshots = snapshots
+        self._writer = writer
+
+    def one(self, request: DecisionRequest, claim: Claim | None = None) -> Decision:
+        """Choose, log and return one decision.
+
+        Raises:
+            ExperimentNotFound, WrongState, InvalidInput: it cannot be made.
+            Replay: it was made before under this Idempotency-Key.
+            StoreUnavailable: it could not be made durable.
+        """
+        (outcome,) = self.batch([request], claim, strict=True)
+        return cast(Decision, outcome)
+
+    def batch(
+        self,
+        requests: Sequence[DecisionRequest],
+        claim: Claim | None = None,
+        *,
+        strict: bool = False,
+    ) -> Sequence[Decision | BanditError]:
+        """Choose and log many, in one transaction; an error stands in for each one that cannot be made.
+
+        ``strict``: raise the first such error instead, and log nothing.
+        """
+        for _ in range(ATTEMPTS):
+            outcomes = self._choose_all(requests)
+            if strict and (
+                error := next((o for o in outcomes if isinstance(o, BanditError)), None)
+            ):
+                raise error
+            try:
+                return self._writer.submit(DecisionItem(outcomes, claim))  # type: ignore[return-value]
+            except ExperimentChanged:
+                for experiment_key in {request.experiment_key for request in requests}:
+                    self._snapshots.reload(experiment_key)
+        raise ExperimentChanged(
+            "the experiment changes faster than a decision can be made; try again"
+        )
+
+    def _choose_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | BanditError]:
+        snapshots = {key: self._find(key) for key in {r.experiment_key for r in requests}}
+        numbers = self._numbers(requests, snapshots)
+        outcomes: list[Decision | BanditError] = []
+        for request in requests:
+            snapshot = snapshots[request.experiment_key]
+            if isinstance(snapshot, BanditError):
+                outcomes.append(snapshot)
+                continue
+            try:
+                outcomes.append(choose(snapshot, request, next(numbers[request.experiment_key])))
+            except BanditError as exc:
+                outcomes.append(exc)
+        return outcomes
+
+    def _find(self, experiment_key: str) -> Snapshot | BanditError:
+        """The snapshot to decide from; a refusal is checked against the database first."""
+        try:
+            snapshot = self._snapshots.get(experiment_key)
+            if _refusal(snapshot.experiment) is not None:
+                snapshot = self._snapshots.reload(experiment_key)
+        except BanditError as exc:
+            return exc
+        return _refusal(snapshot.experiment) or snapshot
+
+    def _numbers(
+        self, requests: Sequence[DecisionRequest], snapshots: Mapping[str, Snapshot | BanditError]
+    ) -> dict[str, Iterator[float]]:
+        """Random numbers in [0, 1) for each experiment: its own sequence if it is seeded."""
+        needed = Counter(request.experiment_key for request in requests)
+        return {
+            key: self._numbers_of(snapshot.experiment, needed[key])
+            for key, snapshot in snapshots.items()
+            if isinstance(snapshot, Snapshot)
+        }
+
+    def _numbers_of(self, experiment: Experiment, n: int) -> Iterator[float]:
+        if experiment.seed is None:
+            return iter(random.random, None)
+        first = self._database.transaction(
+            lambda conn: reserve_draws(conn, experiment.experiment_id, n)
+        )
+        return random_numbers(experiment.seed, first)
+
+
+def choose(snapshot: Snapshot, request: DecisionRequest, random_number: float) -> Decision:
+    """The decision that ``random_number`` in [0, 1) makes from this snapshot; nothing is stored.
+
+    Raises:
+        InvalidInput: ``eligible_arms`` names an arm that does not exist.
+        WrongState: no arm that may be chosen is active.
+    """
+    eligible_arm_ids = _eligible_arm_ids(snapshot, request)
+    vector = snapshot.vector(eligible_arm_ids, request.context)
+    arm_id = vector.allocation.draw(random_number)
+    decided_at_us = time.time_ns() // 1000
+    return Decision(
+        decision_id=str(uuid_utils.uuid7(nanoseconds=decided_at_us * 1000)),
+        experiment=snapshot.experiment,
+        unit_id=request.unit_id,
+        arm_id=arm_id,
+        propensity=float(vector.allocation.probabilities[arm_id]),
+        probabilities=vector.probabilities,
+        reason=snapshot.reason(vector, arm_id, random_number),
+        policy_version=snapshot.policy_version,
+        random_number=random_number,
+        decided_at_us=decided_at_us,
+        context=request.context,
+        eligible_arm_ids=eligible_arm_ids,
+    )
+
+
+def _eligible_arm_ids(snapshot: Snapshot, request: DecisionRequest) -> tuple[int, ...] | None:
+    if request.eligible_arms is None:
+        if not snapshot.has_active_arm:
+            raise WrongState(f"experiment '{snapshot.experiment.key}' has no active arm")
+        return None
+    try:
+        arm_ids = tuple(sorted({snapshot.experiment.arm_id(key) for key in request.eligible_arms}))
+    except ArmNotFound as exc:
+        raise InvalidInput({"eligible_arms": [str(exc)]}) from exc
+    if not snapshot.eligible(arm_ids).any():
+        raise WrongState("none of eligible_arms is active")
+    return arm_ids
+
+
+def _refusal(experiment: Experiment) -> WrongState | None:
+    if experiment.status is Status.DRAFT:
+        return WrongState(f"experiment '{experiment.key}' is a draft; start it to get decisions")
+    if experiment.status is Status.STOPPED:
+        return WrongState(f"experiment '{experiment.key}' is stopped; it makes no more decisions")
+    return None

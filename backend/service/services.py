@@ -1,0 +1,120 @@
+"""All use cases of one process, wired together."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import structlog
+
+from backend.domain import utc_now
+from backend.errors import StoreUnavailable
+from backend.resilience import Guard
+from backend.service.commit import CommitLog
+from backend.service.decide import Decide, Writer
+from backend.service.explain_decision import ExplainDecision
+from backend.service.manage_experiments import ManageExperiments
+from backend.service.manage_keys import Authenticate, ManageKeys
+from backend.service.record_rewards import RecordRewards
+from backend.service.report_results import ReportResults
+from backend.service.snapshot import Snapshots
+from backend.settings import Settings
+from backend.store.database import Connection, Database
+from backend.store.idempotency import delete_expired
+from backend.store.partitions import ensure_partitions
+
+MAINTENANCE_S = 3600.0
+DRAIN_S = 20.0
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What HTTP can ask for."""
+
+    settings: Settings
+    database: Database
+    snapshots: Snapshots
+    writer: Writer
+    authenticate: Authenticate
+    decide: Decide
+    record_rewards: RecordRewards
+    manage_experiments: ManageExperiments
+    manage_keys: ManageKeys
+    report_results: ReportResults
+    explain_decision: ExplainDecision
+    stopping: threading.Event
+
+    def start(self) -> None:
+        """Connect, and begin writing and refreshing in the background."""
+        self.database.open()
+        self.writer.start()
+        threading.Thread(target=self._keep_fresh, name="refresh", daemon=True).start()
+        threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
+
+    def stop(self) -> None:
+        """Store what is queued, then disconnect."""
+        self.stopping.set()
+        self.writer.stop(DRAIN_S)
+        self.database.close()
+
+    def not_ready(self) -> dict[str, str]:
+        """Which part cannot serve, and why; empty when all can."""
+        problems = {}
+        if self.stopping.is_set():
+            problems["service"] = "is stopping"
+        if self.snapshots.refreshed_at is None:
+            problems["snapshots"] = "not loaded yet"
+        try:
+            self.database.fetch("SELECT 1 AS up")
+        except StoreUnavailable as exc:
+            problems["database"] = str(exc)
+        return problems
+
+    def _keep_fresh(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self.authenticate.refresh()
+                self.snapshots.refresh()
+            except StoreUnavailable as exc:
+                log.warning("refresh failed", reason=str(exc))
+            except Exception:  # the loop must outlive any one failure
+                log.exception("refresh failed")
+            self.stopping.wait(self.settings.refresh_interval_s)
+
+    def _maintain(self) -> None:
+        while not self.stopping.is_set():
+            try:
+                self.database.transaction(_maintain_once)
+            except StoreUnavailable as exc:
+                log.warning("maintenance failed", reason=str(exc))
+            except Exception:  # the loop must outlive any one failure
+                log.exception("maintenance failed")
+            self.stopping.wait(MAINTENANCE_S)
+
+
+def _maintain_once(conn: Connection) -> None:
+    ensure_partitions(conn, utc_now())
+    delete_expired(conn)
+
+
+def build_services(settings: Settings) -> Services:
+    """Wire everything; nothing runs before ``start``."""
+    database = Database(settings, Guard())
+    snapshots = Snapshots(database)
+    writer: Writer = Writer(CommitLog(database, snapshots), settings.request_timeout_s)
+    return Services(
+        settings=settings,
+        database=database,
+        snapshots=snapshots,
+        writer=writer,
+        authenticate=Authenticate(database),
+        decide=Decide(database, snapshots, writer),
+        record_rewards=RecordRewards(database, snapshots, writer),
+        manage_experiments=ManageExperiments(database),
+        manage_keys=ManageKeys(database),
+        report_results=ReportResults(database, snapshots),
+        explain_decision=ExplainDecision(database),
+        stopping=threading.Event(),
+    )

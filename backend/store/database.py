@@ -1,0 +1,107 @@
+"""The connection to PostgreSQL: a pool, behind retry and breaker, one transaction a call."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, LiteralString, TypeVar
+
+import orjson
+import psycopg
+from psycopg.rows import dict_row
+from psycopg.types.json import set_json_dumps, set_json_loads
+from psycopg_pool import ConnectionPool, PoolTimeout
+
+from backend.errors import StoreUnavailable
+from backend.resilience import Guard
+from backend.settings import Settings
+
+Row = dict[str, Any]
+Connection = psycopg.Connection[Row]
+T = TypeVar("T")
+
+CONNECT_TIMEOUT_S = 3
+
+set_json_dumps(orjson.dumps)
+set_json_loads(orjson.loads)
+
+
+class Database:
+    """Runs transactions. Make one per process, after fork."""
+
+    def __init__(self, settings: Settings, guard: Guard) -> None:
+        self._guard = guard
+        self._timeout_s = settings.store_timeout_s
+        milliseconds = int(settings.store_timeout_s * 1000)
+        self._pool: ConnectionPool[Connection] = ConnectionPool(
+            settings.database_url,
+            connection_class=psycopg.Connection[Row],
+            min_size=2,
+            max_size=max(2, settings.pool_size),
+            timeout=settings.store_timeout_s,
+            open=False,
+            name="bandstand",
+            kwargs={
+                "autocommit": True,
+                "row_factory": dict_row,
+                "connect_timeout": CONNECT_TIMEOUT_S,
+                "application_name": "bandstand",
+                "tcp_user_timeout": milliseconds,
+                "options": f"-c statement_timeout={milliseconds} -c timezone=UTC"
+                f" -c idle_in_transaction_session_timeout={milliseconds * 2}",
+            },
+        )
+
+    def open(self) -> None:
+        """Start connecting in the background; calls wait for a connection, up to the timeout."""
+        self._pool.open(wait=False)
+
+    def close(self) -> None:
+        """Close all connections."""
+        self._pool.close()
+
+    @property
+    def is_open(self) -> bool:
+        """Whether calls are tried at all: False while the breaker refuses them."""
+        return not self._guard.is_open
+
+    def transaction(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work`` in one transaction: committed when it returns, rolled back when it raises.
+
+        ``work`` may run more than once and must be safe to.
+
+        Raises:
+            StoreUnavailable: PostgreSQL is away, or did not answer in time.
+        """
+        return self._guard.call(lambda: self._attempt(work))
+
+    def _attempt(self, work: Callable[[Connection], T]) -> T:
+        with _translated(), self._pool.connection() as conn, conn.transaction():
+            return work(conn)
+
+    def fetch(self, query: LiteralString, params: Row | None = None) -> list[Row]:
+        """All rows of one reading statement."""
+        return self._guard.call(lambda: self._fetch_once(query, params))
+
+    def _fetch_once(self, query: LiteralString, params: Row | None) -> list[Row]:
+        with _translated(), self._pool.connection() as conn:
+            return conn.execute(query, params).fetchall()
+
+    @contextmanager
+    def stream(
+        self, query: LiteralString, params: Row, size: int = 1000
+    ) -> Iterator[Iterator[Row]]:
+        """Rows of a long result, read ``size`` at a time by a server-side cursor."""
+        with _translated(), self._pool.connection() as conn, conn.transaction():
+            conn.execute("SET LOCAL statement_timeout = 0")
+            with conn.cursor(name="stream") as cursor:
+                cursor.itersize = size
+                cursor.execute(query, params)
+                yield iter(cursor)
+
+
+@contextmanager
+def _translated() -> Iterator[None]:
+    """Turn the driver's connection errors into ours."""
+    try:
+        yield
+    except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as exc:
+        raise StoreUnavailable("the database did not answer") from exc

@@ -1,0 +1,116 @@
+"""Table ``decisions``: the log, written many rows at a time together with the counts that follow from it."""
+
+from collections.abc import Iterator, Sequence
+
+import orjson
+
+from backend.domain import BUCKET_S, Decision
+from backend.store.database import Connection, Database, Row
+
+INSERT_DECISIONS = """
+    WITH input AS (
+        SELECT * FROM unnest(
+            %(decision_id)s::uuid[], %(experiment_id)s::int[], %(experiment_version)s::int[],
+            %(policy_version)s::int[], %(arm_id)s::int[], %(reason)s::decision_reason[], %(decided_at_us)s::bigint[],
+            %(propensity)s::float8[], %(random_number)s::float8[], %(unit_id)s::text[],
+            %(eligible_arm_ids)s::json[], %(context)s::json[], %(sticky_decision_id)s::uuid[]
+        ) AS input (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason, decided_at_us,
+                    propensity, random_number, unit_id, eligible_arm_ids, context, sticky_decision_id)
+    ), current AS (
+        SELECT experiment_id, version FROM experiments WHERE experiment_id = ANY (%(experiment_ids)s::int[])
+    ), inserted AS (
+        INSERT INTO decisions (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
+                               decided_at, propensity, random_number, unit_id, eligible_arm_ids, context,
+                               sticky_decision_id)
+        SELECT decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
+               timestamptz 'epoch' + decided_at_us * interval '1 microsecond', propensity, random_number, unit_id,
+               eligible_arm_ids, context, sticky_decision_id
+        FROM input JOIN current USING (experiment_id)
+        WHERE input.experiment_version = current.version
+        ON CONFLICT (decision_id) DO NOTHING
+        RETURNING experiment_id, arm_id, reason, decided_at, propensity
+    ), counted AS (
+        INSERT INTO arm_statistics AS s (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum)
+        SELECT experiment_id, 'primary', date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
+               %(shard)s, count(*), sum(propensity)
+        FROM inserted
+        WHERE reason <> 'paused'
+        GROUP BY experiment_id, bucket, arm_id
+        ORDER BY experiment_id, bucket, arm_id
+        ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
+        SET decisions = s.decisions + excluded.decisions,
+            propensity_sum = s.propensity_sum + excluded.propensity_sum,
+            changed_xid = excluded.changed_xid
+    )
+    SELECT decision_id::text FROM input JOIN current USING (experiment_id)
+    WHERE input.experiment_version <> current.version
+"""
+
+SELECT_DECISION = "SELECT * FROM decisions WHERE decision_id = %(decision_id)s"
+
+SELECT_DECIDED = """
+    SELECT decision_id::text, experiment_id, arm_id, unit_id, decided_at, reason = 'paused' AS is_paused,
+           coalesce(sticky_decision_id, decision_id)::text AS drawn_by
+    FROM decisions WHERE decision_id = ANY (%(decision_ids)s::uuid[])
+"""
+
+SELECT_LOG = """
+    SELECT d.*, r.rewards
+    FROM decisions d LEFT JOIN LATERAL (
+        SELECT json_agg(json_build_object('metric', metric, 'reward', value, 'late', is_late,
+                                            'occurred_at', coalesce(occurred_at, received_at))
+                         ORDER BY metric, sequence) AS rewards
+        FROM rewards WHERE rewards.decision_id = d.decision_id AND retracted_at IS NULL
+    ) r ON true
+    WHERE d.experiment_id = %(experiment_id)s
+    ORDER BY d.decision_id
+"""
+
+
+def insert_decisions(conn: Connection, decisions: Sequence[Decision], shard: int) -> set[str]:
+    """Log decisions, each once, and count them.
+
+    Returns:
+        The ids of those that were made under a version of their experiment that is no longer current. They are not
+        stored: decide again.
+    """
+    params: Row = {
+        "decision_id": [d.decision_id for d in decisions],
+        "experiment_id": [d.experiment.experiment_id for d in decisions],
+        "experiment_version": [d.experiment.version for d in decisions],
+        "policy_version": [d.policy_version for d in decisions],
+        "arm_id": [d.arm_id for d in decisions],
+        "reason": [d.reason.value for d in decisions],
+        "decided_at_us": [d.decided_at_us for d in decisions],
+        "propensity": [d.propensity for d in decisions],
+        "random_number": [d.random_number for d in decisions],
+        "unit_id": [d.unit_id for d in decisions],
+        "eligible_arm_ids": [_json(d.eligible_arm_ids) for d in decisions],
+        "context": [_json(d.context) for d in decisions],
+        "sticky_decision_id": [d.sticky_decision_id for d in decisions],
+        "experiment_ids": list({d.experiment.experiment_id for d in decisions}),
+        "bucket": f"{BUCKET_S} seconds",
+        "shard": shard,
+    }
+    return {row["decision_id"] for row in conn.execute(INSERT_DECISIONS, params)}
+
+
+def _json(value: object) -> str | None:
+    return None if value is None else orjson.dumps(value).decode()
+
+
+def select_decision(conn: Connection, decision_id: str) -> Row | None:
+    """One row of the log."""
+    return conn.execute(SELECT_DECISION, {"decision_id": decision_id}).fetchone()
+
+
+def select_decided(conn: Connection, decision_ids: Sequence[str]) -> dict[str, Row]:
+    """What a reward must know of its decision, by decision id; unknown ids are missing."""
+    rows = conn.execute(SELECT_DECIDED, {"decision_ids": list(decision_ids)})
+    return {row["decision_id"]: row for row in rows}
+
+
+def stream_log(database: Database, experiment_id: int) -> Iterator[Row]:
+    """The whole log of an experiment in order of time, each row with its rewards."""
+    with database.stream(SELECT_LOG, {"experiment_id": experiment_id}) as rows:
+        yield from rows

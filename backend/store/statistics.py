@@ -1,0 +1,109 @@
+"""Table ``arm_statistics``: additive sums per experiment, metric, time bucket and arm."""
+
+from datetime import datetime, timedelta
+
+from backend.domain import BUCKET_S
+from backend.store.database import Connection, Row
+
+ADD_TO_STATISTICS = """
+    INSERT INTO arm_statistics AS s
+        (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares)
+    VALUES (%(experiment_id)s, %(metric)s, date_bin(%(bucket)s, %(decided_at)s, timestamptz 'epoch'), %(arm_id)s,
+            %(shard)s, %(rewards)s, %(reward_sum)s, %(reward_sum_squares)s)
+    ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
+    SET rewards = s.rewards + excluded.rewards,
+        reward_sum = s.reward_sum + excluded.reward_sum,
+        reward_sum_squares = s.reward_sum_squares + excluded.reward_sum_squares,
+        changed_xid = excluded.changed_xid
+"""
+
+# Reads every block (an hour of buckets) that holds a row changed at or after `since`, whole.
+SELECT_CHANGED_BLOCKS = """
+    WITH changed AS (
+        SELECT DISTINCT experiment_id, date_bin('1 hour', bucket, timestamptz 'epoch') AS block
+        FROM arm_statistics JOIN experiments USING (experiment_id)
+        WHERE changed_xid >= %(since)s::xid8 AND metric = 'primary' AND status IN ('running', 'paused')
+    )
+    SELECT c.experiment_id, c.block, s.arm_id, sum(s.decisions)::float8 AS decisions, sum(s.rewards)::float8 AS rewards,
+           sum(s.reward_sum) AS reward_sum, sum(s.reward_sum_squares) AS reward_sum_squares
+    FROM changed c JOIN arm_statistics s
+        ON s.experiment_id = c.experiment_id AND s.metric = 'primary'
+        AND s.bucket >= c.block AND s.bucket < c.block + interval '1 hour'
+    GROUP BY c.experiment_id, c.block, s.arm_id
+"""
+
+SELECT_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon"
+
+SELECT_TOTALS = """
+    SELECT arm_id, sum(decisions)::float8 AS decisions, sum(rewards)::float8 AS rewards, sum(reward_sum) AS reward_sum,
+           sum(reward_sum_squares) AS reward_sum_squares,
+           coalesce(sum(decisions - rewards) FILTER (WHERE bucket >= %(pending_since)s), 0)::bigint AS pending
+    FROM arm_statistics
+    WHERE experiment_id = %(experiment_id)s AND metric = 'primary'
+    GROUP BY arm_id
+"""
+
+SELECT_SERIES = """
+    SELECT date_trunc(%(unit)s, bucket) AS bucket, arm_id, sum(decisions)::bigint AS decisions,
+           sum(propensity_sum) AS propensity_sum,
+           coalesce(sum(rewards) FILTER (WHERE metric = %(metric)s), 0)::bigint AS rewards,
+           coalesce(sum(reward_sum) FILTER (WHERE metric = %(metric)s), 0.0) AS reward_sum
+    FROM arm_statistics
+    WHERE experiment_id = %(experiment_id)s AND metric IN ('primary', %(metric)s)
+    GROUP BY 1, 2
+    ORDER BY 1, 2
+"""
+
+
+def add_to_statistics(
+    conn: Connection,
+    *,
+    experiment_id: int,
+    metric: str,
+    arm_id: int,
+    decided_at: datetime,
+    shard: int,
+    rewards: int,
+    reward_sum: float,
+    reward_sum_squares: float,
+) -> None:
+    """Add (or take away) what one decision's reward changed."""
+    params = {
+        "experiment_id": experiment_id,
+        "metric": metric,
+        "arm_id": arm_id,
+        "decided_at": decided_at,
+        "shard": shard,
+        "rewards": rewards,
+        "reward_sum": reward_sum,
+        "reward_sum_squares": reward_sum_squares,
+        "bucket": f"{BUCKET_S} seconds",
+    }
+    conn.execute(ADD_TO_STATISTICS, params)
+
+
+def select_changed_blocks(conn: Connection, since: str) -> tuple[str, list[Row]]:
+    """Primary sums per experiment, hour and arm, of every hour in which anything changed.
+
+    Args:
+        since: the horizon of the last call, or "0" for everything.
+    Returns:
+        The horizon for the next call, and the sums. Nothing is missed: the horizon is the oldest transaction that
+        was still open before the sums were read, so what it or a later one writes is read next time.
+    """
+    row = conn.execute(SELECT_HORIZON).fetchone()
+    assert row is not None
+    return row["horizon"], conn.execute(SELECT_CHANGED_BLOCKS, {"since": since}).fetchall()
+
+
+def select_totals(conn: Connection, experiment_id: int, pending_since: datetime) -> list[Row]:
+    """Sums per arm over all time; ``pending`` counts decisions since then that have no reward yet."""
+    bucket_start = pending_since - timedelta(seconds=BUCKET_S)
+    params = {"experiment_id": experiment_id, "pending_since": bucket_start}
+    return conn.execute(SELECT_TOTALS, params).fetchall()
+
+
+def select_series(conn: Connection, experiment_id: int, *, unit: str, metric: str) -> list[Row]:
+    """Sums per bucket (``unit``: minute, hour or day, UTC) and arm, oldest first."""
+    params = {"experiment_id": experiment_id, "unit": unit, "metric": metric}
+    return conn.execute(SELECT_SERIES, params).fetchall()
