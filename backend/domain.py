@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Self
 
@@ -18,6 +18,7 @@ BoolArray = NDArray[np.bool_]
 Json = dict[str, Any]
 
 PRIMARY_METRIC = "primary"
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKET_S = 60
 """Width of a statistics bucket, in seconds of the decisions' time."""
 MAX_ARMS = 1000
@@ -52,8 +53,10 @@ class Role(StrEnum):
 
     def includes(self, other: Role) -> bool:
         """Whether a key with this role may do what ``other`` may."""
-        ranks = list(Role)
-        return ranks.index(self) >= ranks.index(other)
+        return RANKS[self] >= RANKS[other]
+
+
+RANKS = {role: rank for rank, role in enumerate(Role)}
 
 
 class Reason(StrEnum):
@@ -382,13 +385,12 @@ class Replay(Exception):
 
 def from_microseconds(microseconds: int) -> datetime:
     """The UTC time that many microseconds after 1970-01-01."""
-    seconds, rest = divmod(microseconds, 1_000_000)
-    return datetime.fromtimestamp(seconds, UTC).replace(microsecond=rest)
+    return EPOCH + timedelta(microseconds=microseconds)
 
 
 def to_microseconds(at: datetime) -> int:
     """Microseconds from 1970-01-01 to ``at``, exactly."""
-    since = at - datetime(1970, 1, 1, tzinfo=UTC)
+    since = at - EPOCH
     return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
@@ -396,7 +398,7 @@ def format_time(at: datetime | None) -> str | None:
     """RFC 3339 in UTC with microseconds and a Z: ``2026-01-31T09:30:00.123456Z``."""
     if at is None:
         return None
-    return at.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return at.astimezone(UTC).isoformat(timespec="microseconds")[:-6] + "Z"
 
 
 def default_floor(n_arms: int) -> float:

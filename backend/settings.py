@@ -22,8 +22,8 @@ class Settings:
         refresh_interval_s: how often a worker looks for new statistics, experiments and keys.
         store_timeout_s: longest wait for PostgreSQL in one call.
         request_timeout_s: longest wait of a request for its commit.
-        rate_limit: per API key, in flask-limiter's notation.
-        rate_limit_storage_url: where limits are counted; ``memory://`` is per worker.
+        rate_limit: per API key, for example ``100/second``.
+        rate_limit_storage_url: where limits are counted; ``window://`` is per worker, ``valkey://…`` is shared.
         cors_origins: exact origins that may call from a browser, comma-separated; none by default.
         trusted_proxies: how many proxies in front append to X-Forwarded-For.
         site_dir: the folder of the page served at ``/``.
@@ -36,7 +36,7 @@ class Settings:
     store_timeout_s: float = 5.0
     request_timeout_s: float = 15.0
     rate_limit: str = "1000000/minute"
-    rate_limit_storage_url: str = "memory://"
+    rate_limit_storage_url: str = "window://"
     cors_origins: tuple[str, ...] = ()
     trusted_proxies: int = 0
     site_dir: Path = SITE_DIR

@@ -49,7 +49,8 @@ def actor() -> ApiKey:
 
 def caller_secret() -> str:
     """The secret that the current request was sent with."""
-    return request.headers.get("Authorization", "")[len(SCHEME) :].strip()
+    header: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    return header[len(SCHEME) :].strip() if header.startswith(SCHEME) else ""
 
 
 def authorize() -> None:
@@ -59,11 +60,12 @@ def authorize() -> None:
     required: Role | None = required_role(current_app, request.endpoint)
     if required is None:
         return
-    if not request.headers.get("Authorization", "").startswith(SCHEME):
+    secret = caller_secret()
+    if not secret:
         raise Unauthenticated("send an API key: Authorization: Bearer KEY")
-    g.api_key = services().authenticate(caller_secret())
-    if not g.api_key.role.includes(required):
-        raise Forbidden(f"this needs a key with role {required}; yours is {g.api_key.role}")
+    g.api_key = key = services().authenticate(secret)
+    if not key.role.includes(required):
+        raise Forbidden(f"this needs a key with role {required}; yours is {key.role}")
 
 
 def required_role(app: Flask, endpoint: str) -> Role | None:

@@ -1,9 +1,9 @@
 """What a request can reach: the services of its app, and its own id."""
 
 import re
-from uuid import uuid4
 
 from flask import Response, current_app, g, request
+from uuid_utils import uuid4
 
 from backend.service.services import Services
 
@@ -19,13 +19,15 @@ def services() -> Services:
 
 def begin() -> None:
     """Give the request an id: the caller's, if it sent a valid one."""
-    sent = request.headers.get("X-Request-Id", "")
-    g.request_id = sent if REQUEST_ID.match(sent) else str(uuid4())
+    sent = request.environ.get("HTTP_X_REQUEST_ID", "")
+    g.request_id = sent if sent and REQUEST_ID.match(sent) else str(uuid4())
 
 
 def finish(response: Response) -> Response:
     """Headers of every answer."""
-    response.headers["X-Request-Id"] = g.get("request_id", "")
-    response.headers["X-Content-Type-Options"] = "nosniff"
-    response.headers.setdefault("Cache-Control", "no-store")
+    headers = response.headers
+    headers.add("X-Request-Id", g.get("request_id", ""))
+    headers.add("X-Content-Type-Options", "nosniff")
+    if "Cache-Control" not in headers:
+        headers.add("Cache-Control", "no-store")
     return response

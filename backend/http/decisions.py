@@ -33,7 +33,7 @@ blueprint = Blueprint(
 
 @blueprint.post("/experiments/<key:experiment_key>/decisions")
 @requires(Role.WRITER)
-@blueprint.arguments(DecisionRequestSchema)
+@blueprint.arguments(DecisionRequestSchema())
 @blueprint.response(HTTPStatus.CREATED, DecisionSchema)
 def create_decision(body: Json, experiment_key: str) -> Response:
     """Choose an arm for one unit; log it with its propensity, then answer."""
@@ -44,7 +44,7 @@ def create_decision(body: Json, experiment_key: str) -> Response:
 
 @blueprint.post("/decisions:batch")
 @requires(Role.WRITER)
-@blueprint.arguments(BatchRequestSchema)
+@blueprint.arguments(BatchRequestSchema())
 @blueprint.response(HTTPStatus.OK, BatchResponseSchema)
 def create_decisions(body: Json) -> Response:
     """Choose for many units at once, in one transaction; a bad element does not spoil the others."""

@@ -39,7 +39,7 @@ class ExperimentsQuerySchema(NumberedPageQuerySchema):
 
 @blueprint.post("")
 @requires(Role.ADMIN)
-@blueprint.arguments(ExperimentSchema)
+@blueprint.arguments(ExperimentSchema())
 @blueprint.response(HTTPStatus.CREATED, ExperimentSchema)
 def create_experiment(experiment: Experiment) -> Response:
     """Create a draft."""
@@ -49,7 +49,7 @@ def create_experiment(experiment: Experiment) -> Response:
 
 @blueprint.get("")
 @requires(Role.READER)
-@blueprint.arguments(ExperimentsQuerySchema, location="query")
+@blueprint.arguments(ExperimentsQuerySchema(), location="query")
 @blueprint.response(HTTPStatus.OK, ExperimentPageSchema)
 def list_experiments(query: Json) -> Json:
     """List experiments, newest first."""
@@ -67,7 +67,7 @@ def get_experiment(experiment_key: str) -> Response:
 
 @blueprint.patch("/<key:experiment_key>")
 @requires(Role.ADMIN)
-@blueprint.arguments(ExperimentPatchSchema)
+@blueprint.arguments(ExperimentPatchSchema())
 @blueprint.response(HTTPStatus.OK, ExperimentSchema)
 def update_experiment(changes: Json, experiment_key: str) -> Response:
     """Change some fields. With If-Match, only if the version is still that one."""
@@ -100,7 +100,7 @@ def stop_experiment(experiment_key: str) -> Response:
 
 @blueprint.post("/<key:experiment_key>/arms")
 @requires(Role.ADMIN)
-@blueprint.arguments(ArmSchema)
+@blueprint.arguments(ArmSchema())
 @blueprint.response(HTTPStatus.CREATED, ArmSchema)
 def create_arm(arm: Arm, experiment_key: str) -> Response:
     """Add an arm; it starts from the prior."""
@@ -114,7 +114,7 @@ def create_arm(arm: Arm, experiment_key: str) -> Response:
 
 @blueprint.patch("/<key:experiment_key>/arms/<key:arm_key>")
 @requires(Role.ADMIN)
-@blueprint.arguments(ArmPatchSchema)
+@blueprint.arguments(ArmPatchSchema())
 @blueprint.response(HTTPStatus.OK, ArmSchema)
 def update_arm(changes: Json, experiment_key: str, arm_key: str) -> Response:
     """Change some fields of an arm; pause, resume or retire it by its status."""
@@ -124,7 +124,7 @@ def update_arm(changes: Json, experiment_key: str, arm_key: str) -> Response:
 
 @blueprint.get("/<key:experiment_key>/audit")
 @requires(Role.READER)
-@blueprint.arguments(NumberedPageQuerySchema, location="query")
+@blueprint.arguments(NumberedPageQuerySchema(), location="query")
 @blueprint.response(HTTPStatus.OK, AuditPageSchema)
 def get_audit(query: Json, experiment_key: str) -> Json:
     """Every change, by whom, from what to what, newest first."""

@@ -20,7 +20,7 @@ blueprint = Blueprint("keys", __name__, url_prefix="/api/v1/keys", description="
 
 @blueprint.post("")
 @requires(Role.ADMIN)
-@blueprint.arguments(KeyRequestSchema)
+@blueprint.arguments(KeyRequestSchema())
 @blueprint.response(HTTPStatus.CREATED, NewKeySchema)
 def create_key(body: Json) -> Response:
     """Make a key. Its secret is in this answer and nowhere else."""
@@ -38,7 +38,7 @@ def create_key(body: Json) -> Response:
 
 @blueprint.get("")
 @requires(Role.ADMIN)
-@blueprint.arguments(PageQuerySchema, location="query")
+@blueprint.arguments(PageQuerySchema(), location="query")
 @blueprint.response(HTTPStatus.OK, KeyPageSchema)
 def list_keys(query: Json) -> Json:
     """List valid keys, without their secrets."""

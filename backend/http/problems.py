@@ -5,7 +5,7 @@ from http import HTTPStatus
 
 import structlog
 from flask import Flask, Response, g
-from werkzeug.exceptions import HTTPException, MethodNotAllowed, TooManyRequests
+from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
 from backend import errors
 from backend.domain import Json, Replay
@@ -86,8 +86,7 @@ def _http_error(error: HTTPException) -> Response:
     status = HTTPStatus(error.code or 500)
     if status < HTTPStatus.BAD_REQUEST:
         return Response(status=status, headers=dict(error.get_headers()))
-    detail = "this limit was hit: " if isinstance(error, TooManyRequests) else ""
-    detail += error.description or status.description
+    detail = error.description or status.description
     response = _respond(problem(status, _kebab(status.phrase), status.phrase, detail))
     if isinstance(error, MethodNotAllowed) and error.valid_methods:
         response.headers["Allow"] = ", ".join(error.valid_methods)

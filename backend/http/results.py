@@ -37,7 +37,7 @@ def get_results(experiment_key: str) -> Response:
 
 @blueprint.get("/timeseries")
 @requires(Role.READER)
-@blueprint.arguments(SeriesQuerySchema, location="query")
+@blueprint.arguments(SeriesQuerySchema(), location="query")
 @blueprint.response(HTTPStatus.OK, SeriesSchema)
 def get_timeseries(query: Json, experiment_key: str) -> Response:
     """Sums per bucket of the decisions' time, and arm."""

@@ -27,7 +27,7 @@ blueprint = Blueprint(
 
 @blueprint.post("")
 @requires(Role.WRITER)
-@blueprint.arguments(RewardsRequestSchema)
+@blueprint.arguments(RewardsRequestSchema())
 @blueprint.response(HTTPStatus.OK, RewardsResponseSchema)
 def create_rewards(body: Json) -> Response:
     """Record rewards; a bad one does not spoil the others, and sending one again changes nothing."""
@@ -41,7 +41,7 @@ def create_rewards(body: Json) -> Response:
 
 @blueprint.delete("/<uuid:decision_id>")
 @requires(Role.ADMIN)
-@blueprint.arguments(RetractQuerySchema, location="query")
+@blueprint.arguments(RetractQuerySchema(), location="query")
 @blueprint.response(HTTPStatus.NO_CONTENT)
 def retract_reward(query: Json, decision_id: Any) -> None:
     """Take back the reward of a decision: the statistics are as if it had never come."""

@@ -13,7 +13,8 @@ differ 10,000 times. Each arm asks for some around its mode; rounding them to a 
 fine as the arm is narrow lets a thousand similar arms share a few dozen.
 
 Source: Scott (2010), "A modern Bayesian look at the multi-armed bandit", whose probability that an
-arm is optimal this is. Error against direct integration: below 1e-9 up to 1e7 trials per arm.
+arm is optimal this is. Measured error: below 1e-9 for Normal posteriors, and for parameters from
+0.5 to 1e7 of the others. Smaller ones cost accuracy: 2e-8 at 0.1, 1e-3 at 0.01.
 """
 
 from collections.abc import Callable
@@ -34,8 +35,8 @@ _CUMULATE = legendre.legval(
 )
 
 # An arm's breakpoints are its mode and where its log density has fallen this far. Under a normal
-# density that is 1 to 6 and 8.2 standard deviations away; about 1e-15 lies beyond the last.
-_FALLS = np.array([0.5, 2.0, 4.5, 8.0, 12.5, 18.0, 34.0])
+# density that is 1 to 8.2 standard deviations away; about 1e-15 lies beyond the last.
+_FALLS = np.array([0.5, 1.125, 2.0, 3.125, 4.5, 8.0, 12.5, 18.0, 34.0])
 
 _BLOCK = 1 << 15  # values in one array of working memory, which stays in the processor's cache
 _SMALLEST_CDF = 1e-300  # its logarithm is finite
@@ -184,8 +185,8 @@ def _breakpoints(outline: _Outline) -> FloatArray:
 
 
 def _shared_edges(points: FloatArray, width: FloatArray, floor: float) -> FloatArray:
-    """All arms' breakpoints above ``floor``, each rounded by at most half its arm's width."""
-    spacing = np.exp2(np.floor(np.log2(width)))[:, None]
+    """All arms' breakpoints above ``floor``, each moved by at most 0.36 of its arm's width."""
+    spacing = np.exp2(np.floor(np.log2(width) - 0.5))[:, None]
     rounded = np.rint(points / spacing) * spacing
     ceiling = points[:, -1].max()
     inside = rounded[(rounded > floor) & (rounded < ceiling)]

@@ -14,7 +14,7 @@ def assign_units(conn: Connection, decisions: Sequence[Decision]) -> list[Decisi
     An assignment is void when it expired or its arm is no longer active; then the unit is drawn afresh. A request
     that does not allow the kept arm gets its own draw and leaves the assignment as it is.
     """
-    sticky = [d for d in decisions if _is_sticky(d)]
+    sticky = [d for d in decisions if is_sticky(d)]
     if not sticky:
         return list(decisions)
     kept = select_assignments(conn, list({_unit(d) for d in sticky}))
@@ -30,7 +30,7 @@ def assign_units(conn: Connection, decisions: Sequence[Decision]) -> list[Decisi
         ]
         claim_assignments(conn, claims)
         kept |= select_assignments(conn, list(first))
-    return [_keep(d, kept[_unit(d)]) if _is_sticky(d) else d for d in decisions]
+    return [_keep(d, kept[_unit(d)]) if is_sticky(d) else d for d in decisions]
 
 
 def _keep(decision: Decision, row: Row) -> Decision:
@@ -51,7 +51,8 @@ def _keep(decision: Decision, row: Row) -> Decision:
     )
 
 
-def _is_sticky(decision: Decision) -> bool:
+def is_sticky(decision: Decision) -> bool:
+    """Whether the decision's unit keeps its arm."""
     return (
         decision.experiment.allocation.stickiness is not Stickiness.NONE
         and decision.reason is not Reason.PAUSED

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from backend.domain import Claim, Decision, Replay, Reward, RewardResult
 from backend.errors import BanditError, ExperimentChanged, IdempotencyConflict
-from backend.service.assign_units import assign_units
+from backend.service.assign_units import assign_units, is_sticky
 from backend.service.log_rewards import log_rewards
 from backend.service.snapshot import Snapshots
 from backend.store.database import Connection, Database
@@ -82,6 +82,8 @@ class CommitLog:
         return [results[i] for i in range(len(items))]
 
     def _store(self, batch: Sequence[LogItem]) -> list[LogResult | Exception]:
+        if all(_is_plain(item) for item in batch):
+            return self._database.statement(lambda conn: self._log(conn, batch))
         return self._database.transaction(lambda conn: self._log(conn, batch))
 
     def _log(self, conn: Connection, batch: Sequence[LogItem]) -> list[LogResult | Exception]:
@@ -149,6 +151,15 @@ def _put_back(
         i: [next(following) if isinstance(o, kind) else o for o in outcomes]  # type: ignore[misc]
         for i, outcomes in requests.items()
     }
+
+
+def _is_plain(item: LogItem) -> bool:
+    """Whether one statement stores it: decisions of units that keep no arm, without Idempotency-Key."""
+    return (
+        isinstance(item, DecisionItem)
+        and item.claim is None
+        and not any(isinstance(o, Decision) and is_sticky(o) for o in item.outcomes)
+    )
 
 
 def _holds(item: LogItem, decision_ids: set[str]) -> bool:

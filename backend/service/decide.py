@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import random
 import time
-from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 from typing import cast
 
 import uuid_utils
@@ -72,15 +72,17 @@ class Decide:
 
     def _choose_all(self, requests: Sequence[DecisionRequest]) -> list[Decision | BanditError]:
         snapshots = {key: self._find(key) for key in {r.experiment_key for r in requests}}
-        numbers = self._numbers(requests, snapshots)
+        seeded = self._seeded_numbers(requests, snapshots)
         outcomes: list[Decision | BanditError] = []
         for request in requests:
             snapshot = snapshots[request.experiment_key]
             if isinstance(snapshot, BanditError):
                 outcomes.append(snapshot)
                 continue
+            numbers = seeded.get(request.experiment_key)
+            random_number = random.random() if numbers is None else next(numbers)  # noqa: S311 - no secret
             try:
-                outcomes.append(choose(snapshot, request, next(numbers[request.experiment_key])))
+                outcomes.append(choose(snapshot, request, random_number))
             except BanditError as exc:
                 outcomes.append(exc)
         return outcomes
@@ -95,24 +97,21 @@ class Decide:
             return exc
         return _refusal(snapshot.experiment) or snapshot
 
-    def _numbers(
+    def _seeded_numbers(
         self, requests: Sequence[DecisionRequest], snapshots: Mapping[str, Snapshot | BanditError]
     ) -> dict[str, Iterator[float]]:
-        """Random numbers in [0, 1) for each experiment: its own sequence if it is seeded."""
-        needed = Counter(request.experiment_key for request in requests)
-        return {
-            key: self._numbers_of(snapshot.experiment, needed[key])
+        """For each seeded experiment, as many of its next random numbers as these requests need."""
+        seeds = {
+            key: (snapshot.experiment.experiment_id, snapshot.experiment.seed)
             for key, snapshot in snapshots.items()
-            if isinstance(snapshot, Snapshot)
+            if isinstance(snapshot, Snapshot) and snapshot.experiment.seed is not None
         }
-
-    def _numbers_of(self, experiment: Experiment, n: int) -> Iterator[float]:
-        if experiment.seed is None:
-            return iter(random.random, None)
-        first = self._database.transaction(
-            lambda conn: reserve_draws(conn, experiment.experiment_id, n)
-        )
-        return random_numbers(experiment.seed, first)
+        numbers: dict[str, Iterator[float]] = {}
+        for key, (experiment_id, seed) in sorted(seeds.items()):
+            n = sum(request.experiment_key == key for request in requests)
+            reserve = partial(reserve_draws, experiment_id=experiment_id, n=n)
+            numbers[key] = random_numbers(seed, self._database.transaction(reserve))
+        return numbers
 
 
 def choose(snapshot: Snapshot, request: DecisionRequest, random_number: float) -> Decision:

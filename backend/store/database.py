@@ -27,10 +27,11 @@ set_json_loads(orjson.loads)
 class Database:
     """Runs transactions. Make one per process, after fork."""
 
-    def __init__(self, settings: Settings, guard: Guard) -> None:
+    def __init__(
+        self, settings: Settings, guard: Guard, statement_timeout_s: float | None = None
+    ) -> None:
         self._guard = guard
-        self._timeout_s = settings.store_timeout_s
-        milliseconds = int(settings.store_timeout_s * 1000)
+        milliseconds = int((statement_timeout_s or settings.store_timeout_s) * 1000)
         self._pool: ConnectionPool[Connection] = ConnectionPool(
             settings.database_url,
             connection_class=psycopg.Connection[Row],
@@ -44,7 +45,7 @@ class Database:
                 "row_factory": dict_row,
                 "connect_timeout": CONNECT_TIMEOUT_S,
                 "application_name": "bandstand",
-                "tcp_user_timeout": milliseconds,
+                "tcp_user_timeout": int(settings.store_timeout_s * 1000),
                 "options": f"-c statement_timeout={milliseconds} -c timezone=UTC"
                 f" -c idle_in_transaction_session_timeout={milliseconds * 2}",
             },
@@ -77,13 +78,17 @@ class Database:
         with _translated(), self._pool.connection() as conn, conn.transaction():
             return work(conn)
 
+    def statement(self, work: Callable[[Connection], T]) -> T:
+        """Run ``work``, which executes a single statement: a transaction of its own, without BEGIN and COMMIT."""
+        return self._guard.call(lambda: self._statement_once(work))
+
+    def _statement_once(self, work: Callable[[Connection], T]) -> T:
+        with _translated(), self._pool.connection() as conn:
+            return work(conn)
+
     def fetch(self, query: LiteralString, params: Row | None = None) -> list[Row]:
         """All rows of one reading statement."""
-        return self._guard.call(lambda: self._fetch_once(query, params))
-
-    def _fetch_once(self, query: LiteralString, params: Row | None) -> list[Row]:
-        with _translated(), self._pool.connection() as conn:
-            return conn.execute(query, params).fetchall()
+        return self.statement(lambda conn: conn.execute(query, params).fetchall())
 
     @contextmanager
     def stream(

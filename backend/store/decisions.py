@@ -16,8 +16,9 @@ INSERT_DECISIONS = """
             %(eligible_arm_ids)s::json[], %(context)s::json[], %(sticky_decision_id)s::uuid[]
         ) AS input (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason, decided_at_us,
                     propensity, random_number, unit_id, eligible_arm_ids, context, sticky_decision_id)
-    ), current AS (
-        SELECT experiment_id, version FROM experiments WHERE experiment_id = ANY (%(experiment_ids)s::int[])
+    ), stale AS (
+        SELECT decision_id FROM input JOIN experiments e USING (experiment_id)
+        WHERE input.experiment_version <> e.version
     ), inserted AS (
         INSERT INTO decisions (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                                decided_at, propensity, random_number, unit_id, eligible_arm_ids, context,
@@ -25,8 +26,8 @@ INSERT_DECISIONS = """
         SELECT decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                timestamptz 'epoch' + decided_at_us * interval '1 microsecond', propensity, random_number, unit_id,
                eligible_arm_ids, context, sticky_decision_id
-        FROM input JOIN current USING (experiment_id)
-        WHERE input.experiment_version = current.version
+        FROM input
+        WHERE NOT EXISTS (SELECT 1 FROM stale)
         ON CONFLICT (decision_id) DO NOTHING
         RETURNING experiment_id, arm_id, reason, decided_at, propensity
     ), counted AS (
@@ -42,8 +43,7 @@ INSERT_DECISIONS = """
             propensity_sum = s.propensity_sum + excluded.propensity_sum,
             changed_xid = excluded.changed_xid
     )
-    SELECT decision_id::text FROM input JOIN current USING (experiment_id)
-    WHERE input.experiment_version <> current.version
+    SELECT decision_id::text FROM stale
 """
 
 SELECT_DECISION = "SELECT * FROM decisions WHERE decision_id = %(decision_id)s"
@@ -71,8 +71,8 @@ def insert_decisions(conn: Connection, decisions: Sequence[Decision], shard: int
     """Log decisions, each once, and count them.
 
     Returns:
-        The ids of those that were made under a version of their experiment that is no longer current. They are not
-        stored: decide again.
+        The ids of those that were made under a version of their experiment that is no longer current. If there is
+        one, nothing is stored.
     """
     params: Row = {
         "decision_id": [d.decision_id for d in decisions],
@@ -88,7 +88,6 @@ def insert_decisions(conn: Connection, decisions: Sequence[Decision], shard: int
         "eligible_arm_ids": [_json(d.eligible_arm_ids) for d in decisions],
         "context": [_json(d.context) for d in decisions],
         "sticky_decision_id": [d.sticky_decision_id for d in decisions],
-        "experiment_ids": list({d.experiment.experiment_id for d in decisions}),
         "bucket": f"{BUCKET_S} seconds",
         "shard": shard,
     }

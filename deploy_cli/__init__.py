@@ -1,0 +1,1 @@
+"""The tool that stands Bandstand up, on this machine first."""

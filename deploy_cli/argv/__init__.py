@@ -1,0 +1,1 @@
+"""Command lines as tuples: pure functions that run nothing and hold no secret."""

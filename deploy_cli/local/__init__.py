@@ -1,0 +1,1 @@
+"""The environment on this machine: an embedded PostgreSQL and one gunicorn."""
