@@ -6,9 +6,7 @@ from typing import Any
 from flask import Flask, Request
 from flask.sessions import NullSession, SessionInterface
 from flask_cors import CORS
-from flask_smorest import Api
 from werkzeug.middleware.proxy_fix import ProxyFix
-from werkzeug.routing import BaseConverter
 
 from backend import telemetry
 from backend.http import (
@@ -26,18 +24,12 @@ from backend.http import (
 )
 from backend.http.body import MAX_BODY_BYTES
 from backend.http.json import OrjsonProvider
-from backend.http.schemas.decisions import ProblemSchema
+from backend.http.openapi import DocumentedApi, KeyConverter
 from backend.service.services import build_services
 from backend.settings import Settings
 
 API_BLUEPRINTS = [module.blueprint for module in (experiments, decisions, rewards, results, keys)]
 BLUEPRINTS = [health.blueprint, site.blueprint, site.docs_blueprint()]
-
-
-class KeyConverter(BaseConverter):
-    """Keys in paths; what can be no key is not found without asking the database."""
-
-    regex = "[a-z0-9][a-z0-9_-]{0,62}"
 
 
 class SyncFlask(Flask):
@@ -67,7 +59,8 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["key"] = KeyConverter
     app.url_map.strict_slashes = False
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES,
+        MAX_CONTENT_LENGTH=MAX_BODY_BYTES
+        + 1,  # bodies without a length are cut off here in silence
         API_TITLE="Bandstand",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",
@@ -77,24 +70,23 @@ def create_app(settings: Settings) -> Flask:
     telemetry.configure_logging()
     services = build_services(settings)
     app.extensions[context.EXTENSION] = services
-    app.before_request(context.begin)
-    app.before_request(auth.authorize)
-    app.after_request(context.finish)
-    limits.limit_requests(app, settings)
     _add_routes(app)
+    app.before_request(context.begin)
+    app.after_request(context.finish)
+    auth.authorize_requests(app, services.authenticate)
+    limits.limit_requests(app, settings)
     problems.register_error_handlers(app)
     if settings.cors_origins:
         CORS(app, resources={"/api/*": {"origins": list(settings.cors_origins)}}, max_age=600)
     if settings.trusted_proxies:
         hops = settings.trusted_proxies
         app.wsgi_app = ProxyFix(app.wsgi_app, x_for=hops, x_proto=1)  # type: ignore[method-assign]
-    auth.check_routes(app)
     services.start()
     return app
 
 
 def _add_routes(app: Flask) -> None:
-    api = Api(
+    api = DocumentedApi(
         app,
         spec_kwargs={
             "info": {"description": "Adaptive experiments: decide, learn, report."},
@@ -102,7 +94,6 @@ def _add_routes(app: Flask) -> None:
         },
     )
     api.spec.components.security_scheme("key", {"type": "http", "scheme": "bearer"})
-    api.spec.components.schema("Problem", schema=ProblemSchema)
     for blueprint in API_BLUEPRINTS:
         api.register_blueprint(blueprint)
     for plain in BLUEPRINTS:

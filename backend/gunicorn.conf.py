@@ -23,3 +23,12 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def] # noqa: ARG001
     app = getattr(worker, "wsgi", None)  # None: the worker failed to start
     if app is not None:
         app.extensions[EXTENSION].stop()
+
+
+def post_worker_init(worker):  # type: ignore[no-untyped-def] # noqa: ARG001
+    """Keep the garbage collector off what lives as long as the worker, and off requests that wait for a commit."""
+    import gc
+
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(20_000, 20, 20)

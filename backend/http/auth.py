@@ -4,11 +4,11 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any, TypeVar
 
-from flask import Flask, current_app, g, request
+from flask import Flask, g, request
 
 from backend.domain import ApiKey, Role
 from backend.errors import Forbidden, Unauthenticated
-from backend.http.context import services
+from backend.service.manage_keys import Authenticate
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 SCHEME = "Bearer "
@@ -49,34 +49,39 @@ def actor() -> ApiKey:
 
 def caller_secret() -> str:
     """The secret that the current request was sent with."""
-    header: str = request.environ.get("HTTP_AUTHORIZATION", "")
+    return _secret_in(request.environ.get("HTTP_AUTHORIZATION", ""))
+
+
+def authorize_requests(app: Flask, authenticate: Authenticate) -> None:
+    """Before each request: find its key and compare its role with the route's.
+
+    Refuses to start when a route has neither a role nor is marked public.
+    """
+    roles = required_roles(app)
+
+    def authorize() -> None:
+        environ = request.environ
+        required = roles.get(request.endpoint or "")
+        if required is None or environ["REQUEST_METHOD"] == "OPTIONS":
+            return
+        secret = _secret_in(environ.get("HTTP_AUTHORIZATION", ""))
+        if not secret:
+            raise Unauthenticated("send an API key: Authorization: Bearer KEY")
+        g.api_key = key = authenticate(secret)
+        if not key.role.includes(required):
+            raise Forbidden(f"this needs a key with role {required}; yours is {key.role}")
+
+    app.before_request(authorize)
+
+
+def required_roles(app: Flask) -> dict[str, Role | None]:
+    """The role that each endpoint needs, None for a public one. RuntimeError if an endpoint does not say."""
+    unsaid = [e for e, view in app.view_functions.items() if not hasattr(view, "required_role")]
+    if unsaid:
+        raise RuntimeError(f"these routes do not say which role they need: {', '.join(unsaid)}")
+    views: dict[str, Any] = dict(app.view_functions)
+    return {endpoint: view.required_role for endpoint, view in views.items()}
+
+
+def _secret_in(header: str) -> str:
     return header[len(SCHEME) :].strip() if header.startswith(SCHEME) else ""
-
-
-def authorize() -> None:
-    """Before each request: find its key and compare its role with the route's."""
-    if request.endpoint is None or request.method == "OPTIONS":
-        return
-    required: Role | None = required_role(current_app, request.endpoint)
-    if required is None:
-        return
-    secret = caller_secret()
-    if not secret:
-        raise Unauthenticated("send an API key: Authorization: Bearer KEY")
-    g.api_key = key = services().authenticate(secret)
-    if not key.role.includes(required):
-        raise Forbidden(f"this needs a key with role {required}; yours is {key.role}")
-
-
-def required_role(app: Flask, endpoint: str) -> Role | None:
-    """The role an endpoint needs; AttributeError if nobody said."""
-    view: Any = app.view_functions[endpoint]
-    role: Role | None = view.required_role
-    return role
-
-
-def check_routes(app: Flask) -> None:
-    """Refuse to start when a route has neither a role nor is marked public."""
-    for endpoint, view in app.view_functions.items():
-        if not hasattr(view, "required_role"):
-            raise RuntimeError(f"route '{endpoint}' does not say which role it needs")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
+from flask import Response, g
 from marshmallow import ValidationError
 
 from backend.domain import Decision, DecisionRequest, Json, Role, format_time
@@ -33,7 +33,7 @@ blueprint = Blueprint(
 
 @blueprint.post("/experiments/<key:experiment_key>/decisions")
 @requires(Role.WRITER)
-@blueprint.arguments(DecisionRequestSchema())
+@blueprint.body(DecisionRequestSchema())
 @blueprint.response(HTTPStatus.CREATED, DecisionSchema)
 def create_decision(body: Json, experiment_key: str) -> Response:
     """Choose an arm for one unit; log it with its propensity, then answer."""
@@ -44,18 +44,19 @@ def create_decision(body: Json, experiment_key: str) -> Response:
 
 @blueprint.post("/decisions:batch")
 @requires(Role.WRITER)
-@blueprint.arguments(BatchRequestSchema())
+@blueprint.body(BatchRequestSchema())
 @blueprint.response(HTTPStatus.OK, BatchResponseSchema)
 def create_decisions(body: Json) -> Response:
     """Choose for many units at once, in one transaction; a bad element does not spoil the others."""
     elements: list[DecisionRequest | ValidationError] = body["decisions"]
     valid = [e for e in elements if isinstance(e, DecisionRequest)]
+    request_id: str = g.request_id
 
     def render(outcomes: Sequence[Decision | BanditError]) -> tuple[int, bytes]:
-        return HTTPStatus.OK, json_bytes(_dump_batch(elements, outcomes))
+        return HTTPStatus.OK, json_bytes(_dump_batch(elements, outcomes, request_id))
 
     outcomes = services().decide.batch(valid, claim(render)) if valid else []
-    return json_response(_dump_batch(elements, outcomes))
+    return json_response(_dump_batch(elements, outcomes, request_id))
 
 
 @blueprint.get("/decisions/<uuid:decision_id>")
@@ -97,25 +98,31 @@ def _render_one(outcomes: Sequence[Decision]) -> tuple[int, bytes]:
 def _dump_batch(
     elements: Sequence[DecisionRequest | ValidationError],
     outcomes: Sequence[Decision | BanditError],
+    request_id: str,
 ) -> Json:
-    """One result an element, in order: ``outcomes`` are those of the valid elements."""
+    """One result an element, in order: ``outcomes`` are those of the valid elements.
+
+    Also called by the writer's thread, outside of the request.
+    """
     following = iter(outcomes)
     return {
         "results": [
             _dump_outcome(
                 InvalidInput(flatten(element.messages))
                 if isinstance(element, ValidationError)
-                else next(following)
+                else next(following),
+                request_id,
             )
             for element in elements
         ]
     }
 
 
-def _dump_outcome(outcome: Decision | BanditError) -> Json:
+def _dump_outcome(outcome: Decision | BanditError, request_id: str) -> Json:
     if isinstance(outcome, Decision):
         return {"status": int(HTTPStatus.CREATED), "decision": _dump(outcome)}
-    return {"status": int(STATUS[type(outcome)]), "problem": problem_of(outcome)}
+    problem = {**problem_of(outcome), "request_id": request_id}
+    return {"status": int(STATUS[type(outcome)]), "problem": problem}
 
 
 def _dump_logged(logged: LoggedDecision) -> Json:

@@ -39,7 +39,7 @@ class ExperimentsQuerySchema(NumberedPageQuerySchema):
 
 @blueprint.post("")
 @requires(Role.ADMIN)
-@blueprint.arguments(ExperimentSchema())
+@blueprint.body(ExperimentSchema())
 @blueprint.response(HTTPStatus.CREATED, ExperimentSchema)
 def create_experiment(experiment: Experiment) -> Response:
     """Create a draft."""
@@ -67,7 +67,7 @@ def get_experiment(experiment_key: str) -> Response:
 
 @blueprint.patch("/<key:experiment_key>")
 @requires(Role.ADMIN)
-@blueprint.arguments(ExperimentPatchSchema())
+@blueprint.body(ExperimentPatchSchema())
 @blueprint.response(HTTPStatus.OK, ExperimentSchema)
 def update_experiment(changes: Json, experiment_key: str) -> Response:
     """Change some fields. With If-Match, only if the version is still that one."""
@@ -100,7 +100,7 @@ def stop_experiment(experiment_key: str) -> Response:
 
 @blueprint.post("/<key:experiment_key>/arms")
 @requires(Role.ADMIN)
-@blueprint.arguments(ArmSchema())
+@blueprint.body(ArmSchema())
 @blueprint.response(HTTPStatus.CREATED, ArmSchema)
 def create_arm(arm: Arm, experiment_key: str) -> Response:
     """Add an arm; it starts from the prior."""
@@ -114,7 +114,7 @@ def create_arm(arm: Arm, experiment_key: str) -> Response:
 
 @blueprint.patch("/<key:experiment_key>/arms/<key:arm_key>")
 @requires(Role.ADMIN)
-@blueprint.arguments(ArmPatchSchema())
+@blueprint.body(ArmPatchSchema())
 @blueprint.response(HTTPStatus.OK, ArmSchema)
 def update_arm(changes: Json, experiment_key: str, arm_key: str) -> Response:
     """Change some fields of an arm; pause, resume or retire it by its status."""

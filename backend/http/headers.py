@@ -10,6 +10,7 @@ from flask import Response, abort, request
 
 from backend.domain import Claim
 from backend.http.auth import actor
+from backend.http.body import read_body
 
 ETAG = re.compile(r'(?:W/)?"(\d{1,9})"\Z')
 IDEMPOTENCY_KEY = re.compile(r"[\x20-\x7e]{1,128}\Z")
@@ -32,13 +33,14 @@ def with_version(response: Response, version: int) -> Response:
 
 def claim(render: Callable[[Any], tuple[int, bytes]]) -> Claim | None:
     """The request's Idempotency-Key, with how its answer will look; None where it has none."""
-    sent = request.headers.get("Idempotency-Key")
+    sent = request.environ.get("HTTP_IDEMPOTENCY_KEY")
     if sent is None:
         return None
     if not IDEMPOTENCY_KEY.match(sent):
         abort(
             HTTPStatus.BAD_REQUEST, "Idempotency-Key must have 1 to 128 printable ASCII characters"
         )
-    body = hashlib.sha256(request.get_data())
-    identity = f"{request.method} {request.full_path} {body.hexdigest()}"
-    return Claim(actor().key_id, sent, hashlib.sha256(identity.encode()).digest(), render)
+    body = hashlib.sha256(read_body())
+    address = f"{request.method} {request.path}?".encode() + request.query_string
+    identity = address + b" " + body.hexdigest().encode()
+    return Claim(actor().key_id, sent, hashlib.sha256(identity).digest(), render)

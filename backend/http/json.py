@@ -16,7 +16,7 @@ def json_bytes(value: Any) -> bytes:
 
 def json_response(value: Any, status: int = 200) -> Response:
     """An answer with ``value`` as its body."""
-    return Response(json_bytes(value), status, mimetype="application/json")
+    return Response(json_bytes(value), status, content_type="application/json")
 
 
 class OrjsonProvider(JSONProvider):

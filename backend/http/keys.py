@@ -20,7 +20,7 @@ blueprint = Blueprint("keys", __name__, url_prefix="/api/v1/keys", description="
 
 @blueprint.post("")
 @requires(Role.ADMIN)
-@blueprint.arguments(KeyRequestSchema())
+@blueprint.body(KeyRequestSchema())
 @blueprint.response(HTTPStatus.CREATED, NewKeySchema)
 def create_key(body: Json) -> Response:
     """Make a key. Its secret is in this answer and nowhere else."""
@@ -46,7 +46,7 @@ def list_keys(query: Json) -> Json:
     return page(found, query["limit"], lambda key: key.key_id)
 
 
-@blueprint.delete("/<string:key_id>")
+@blueprint.delete("/<key:key_id>")
 @requires(Role.ADMIN)
 @blueprint.response(HTTPStatus.NO_CONTENT)
 def revoke_key(key_id: str) -> None:

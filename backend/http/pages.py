@@ -20,7 +20,10 @@ class PageQuerySchema(_PageQuerySchema):
     cursor = fields.String(
         load_default=None,
         validate=validate.Regexp(r"^[A-Za-z0-9_]{1,40}\Z", error="Not a cursor of this list."),
-        metadata={"description": "next_cursor of the page before."},
+        metadata={
+            "description": "next_cursor of the page before.",
+            "pattern": "^[A-Za-z0-9_]{1,40}$",
+        },
     )
 
 

@@ -39,13 +39,12 @@ log = structlog.get_logger(__name__)
 def problem(
     status: int, name: str, title: str, detail: str, field_errors: Json | None = None
 ) -> Json:
-    """The body of an error answer."""
+    """The body of an error answer, without its request id."""
     body: Json = {
         "type": f"urn:bandstand:problem:{name}",
         "title": title,
         "status": int(status),
         "detail": detail,
-        "request_id": g.get("request_id"),
     }
     if field_errors is not None:
         body["errors"] = field_errors
@@ -53,7 +52,7 @@ def problem(
 
 
 def problem_of(error: BanditError) -> Json:
-    """The body for one of our own errors; its title is the first line of its class's docstring."""
+    """As ``problem`` for one of our own errors; its title is the first line of its class's docstring."""
     title = (type(error).__doc__ or "").strip().splitlines()[0].rstrip(".")
     field_errors = error.errors if isinstance(error, errors.InvalidInput) else None
     return problem(
@@ -106,6 +105,7 @@ def _unexpected(error: Exception) -> Response:
 
 
 def _respond(body: Json) -> Response:
+    body = {**body, "request_id": g.get("request_id")}
     return Response(json_bytes(body), body["status"], content_type=MEDIA_TYPE)
 
 

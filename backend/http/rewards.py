@@ -27,7 +27,7 @@ blueprint = Blueprint(
 
 @blueprint.post("")
 @requires(Role.WRITER)
-@blueprint.arguments(RewardsRequestSchema())
+@blueprint.body(RewardsRequestSchema())
 @blueprint.response(HTTPStatus.OK, RewardsResponseSchema)
 def create_rewards(body: Json) -> Response:
     """Record rewards; a bad one does not spoil the others, and sending one again changes nothing."""

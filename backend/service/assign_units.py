@@ -37,6 +37,8 @@ def _keep(decision: Decision, row: Row) -> Decision:
     """``decision`` with the arm of the assignment ``row``, unless it set that itself or may not have that arm."""
     if row["drawn_by"] == decision.decision_id or not _allows(decision, row["arm_id"]):
         return decision
+    if _knows_more_arms(row, decision):
+        return decision
     keys = [arm.key for arm in decision.experiment.arms]
     probabilities = row["probabilities"] + [0.0] * (len(keys) - len(row["probabilities"]))
     return replace(
@@ -59,7 +61,14 @@ def is_sticky(decision: Decision) -> bool:
     )
 
 
+def _knows_more_arms(row: Row, decision: Decision) -> bool:
+    """Whether an arm was added that ``decision`` does not know of: it is stale, and will be refused as such."""
+    return len(row["probabilities"]) > decision.experiment.n_arms
+
+
 def _is_void(row: Row, decision: Decision) -> bool:
+    if _knows_more_arms(row, decision):
+        return False
     arm = decision.experiment.arms[row["arm_id"]]
     return bool(row["is_expired"]) or arm.status is not ArmStatus.ACTIVE
 

@@ -107,7 +107,7 @@ class Decide:
             if isinstance(snapshot, Snapshot) and snapshot.experiment.seed is not None
         }
         numbers: dict[str, Iterator[float]] = {}
-        for key, (experiment_id, seed) in sorted(seeds.items()):
+        for key, (experiment_id, seed) in seeds.items():
             n = sum(request.experiment_key == key for request in requests)
             reserve = partial(reserve_draws, experiment_id=experiment_id, n=n)
             numbers[key] = random_numbers(seed, self._database.transaction(reserve))

@@ -51,18 +51,24 @@ def log_rewards(
     stored = (
         insert_first_rewards(conn, list(first.values()), received_at, shard) if first else set()
     )
-    results = []
-    for pending in checked:
+    settled: dict[int, RewardResult] = {}
+    following: list[tuple[str, str, int, PendingReward]] = []
+    for i, pending in enumerate(checked):
         if isinstance(pending, RewardResult):
-            results.append(pending)
+            settled[i] = pending
         elif (
             pending is first[pending.decision_id, pending.metric]
             and (pending.decision_id, pending.metric) in stored
         ):
-            results.append(_recorded(pending))
+            settled[i] = _recorded(pending)
         else:
-            experiment = experiment_by_id(conn, pending.experiment_id)
-            results.append(_log_another(conn, pending, experiment.reward.aggregation, shard))
+            following.append((pending.decision_id, pending.metric, i, pending))
+    for _, _, i, pending in sorted(
+        following
+    ):  # every writer locks in this order: none blocks another
+        experiment = experiment_by_id(conn, pending.experiment_id)
+        settled[i] = _log_another(conn, pending, experiment.reward.aggregation, shard)
+    results = [settled[i] for i in range(len(checked))]
     _release_units(conn, results, checked, decided, experiment_by_id)
     return results
 

@@ -16,7 +16,8 @@ from backend.store.decisions import select_decided
 from backend.store.rewards import aggregate, lock_rewards, retract_rewards
 from backend.store.statistics import add_to_statistics
 
-RETRACTION_SHARD = 0
+RETRACTION_SHARD = -1
+"""No writer's: a retraction holds its reward when it adds here, a writer adds before it locks rewards."""
 
 
 class RecordRewards:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import orjson
 
 from backend.domain import BUCKET_S, Decision
+from backend.store.arrays import plain_array
 from backend.store.database import Connection, Database, Row
 
 INSERT_DECISIONS = """
@@ -75,19 +76,19 @@ def insert_decisions(conn: Connection, decisions: Sequence[Decision], shard: int
         one, nothing is stored.
     """
     params: Row = {
-        "decision_id": [d.decision_id for d in decisions],
-        "experiment_id": [d.experiment.experiment_id for d in decisions],
-        "experiment_version": [d.experiment.version for d in decisions],
-        "policy_version": [d.policy_version for d in decisions],
-        "arm_id": [d.arm_id for d in decisions],
-        "reason": [d.reason.value for d in decisions],
-        "decided_at_us": [d.decided_at_us for d in decisions],
-        "propensity": [d.propensity for d in decisions],
-        "random_number": [d.random_number for d in decisions],
+        "decision_id": plain_array(d.decision_id for d in decisions),
+        "experiment_id": plain_array(d.experiment.experiment_id for d in decisions),
+        "experiment_version": plain_array(d.experiment.version for d in decisions),
+        "policy_version": plain_array(d.policy_version for d in decisions),
+        "arm_id": plain_array(d.arm_id for d in decisions),
+        "reason": plain_array(d.reason for d in decisions),
+        "decided_at_us": plain_array(d.decided_at_us for d in decisions),
+        "propensity": plain_array(d.propensity for d in decisions),
+        "random_number": plain_array(d.random_number for d in decisions),
         "unit_id": [d.unit_id for d in decisions],
         "eligible_arm_ids": [_json(d.eligible_arm_ids) for d in decisions],
         "context": [_json(d.context) for d in decisions],
-        "sticky_decision_id": [d.sticky_decision_id for d in decisions],
+        "sticky_decision_id": plain_array(d.sticky_decision_id for d in decisions),
         "bucket": f"{BUCKET_S} seconds",
         "shard": shard,
     }

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from backend.domain import BUCKET_S, Aggregation
+from backend.store.arrays import plain_array
 from backend.store.database import Connection, Row
 
 INSERT_FIRST_REWARDS = """
@@ -90,16 +91,16 @@ def insert_first_rewards(
         (decision_id, metric) of those stored; the others have a predecessor.
     """
     params: Row = {
-        "decision_id": [r.decision_id for r in rewards],
-        "metric": [r.metric for r in rewards],
-        "value": [r.value for r in rewards],
-        "square": [r.value**2 for r in rewards],
+        "decision_id": plain_array(r.decision_id for r in rewards),
+        "metric": [r.metric for r in rewards],  # a metric may be called null
+        "value": plain_array(r.value for r in rewards),
+        "square": plain_array(r.value**2 for r in rewards),
         "occurred_at": [r.occurred_at for r in rewards],
-        "is_late": [r.is_late for r in rewards],
-        "experiment_id": [r.experiment_id for r in rewards],
-        "arm_id": [r.arm_id for r in rewards],
+        "is_late": plain_array(r.is_late for r in rewards),
+        "experiment_id": plain_array(r.experiment_id for r in rewards),
+        "arm_id": plain_array(r.arm_id for r in rewards),
         "decided_at": [r.decided_at for r in rewards],
-        "is_learned": [r.is_learned for r in rewards],
+        "is_learned": plain_array(r.is_learned for r in rewards),
         "received_at": received_at,
         "bucket": f"{BUCKET_S} seconds",
         "shard": shard,
