@@ -22,7 +22,7 @@ from backend.http import (
     rewards,
     site,
 )
-from backend.http.body import MAX_BODY_BYTES
+from backend.http.body import BoundedRequest
 from backend.http.json import OrjsonProvider
 from backend.http.openapi import DocumentedApi, KeyConverter
 from backend.service.services import build_services
@@ -34,6 +34,8 @@ BLUEPRINTS = [health.blueprint, site.blueprint, site.docs_blueprint()]
 
 class SyncFlask(Flask):
     """Flask without a look at every function, in every request, whether it is a coroutine: none is."""
+
+    request_class = BoundedRequest
 
     def ensure_sync(self, func: Callable[..., Any]) -> Callable[..., Any]:
         """As it is."""
@@ -59,8 +61,6 @@ def create_app(settings: Settings) -> Flask:
     app.url_map.converters["key"] = KeyConverter
     app.url_map.strict_slashes = False
     app.config.update(
-        MAX_CONTENT_LENGTH=MAX_BODY_BYTES
-        + 1,  # bodies without a length are cut off here in silence
         API_TITLE="Bandstand",
         API_VERSION="v1",
         OPENAPI_VERSION="3.1.0",

@@ -18,11 +18,9 @@ limit_request_fields = 64
 
 def worker_exit(server, worker):  # type: ignore[no-untyped-def] # noqa: ARG001
     """Store what is queued before the process ends."""
-    from backend.http.context import EXTENSION
-
     app = getattr(worker, "wsgi", None)  # None: the worker failed to start
-    if app is not None:
-        app.extensions[EXTENSION].stop()
+    if app is not None and "bandstand" in app.extensions:
+        app.extensions["bandstand"].stop()
 
 
 def post_worker_init(worker):  # type: ignore[no-untyped-def] # noqa: ARG001

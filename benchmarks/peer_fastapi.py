@@ -112,15 +112,16 @@ async def decide(experiment_key: str, body: DecisionRequest, request: Request) -
         policy_version=1,
         decided_at=datetime.now(UTC),
     )
-    await request.app.state.pool.execute(
-        INSERT_DECISION,
-        decision.decision_id,
-        decision.experiment_key,
-        decision.unit_id,
-        decision.arm_key,
-        decision.propensity,
-        decision.decided_at,
-    )
+    async with request.app.state.pool.acquire() as connection, connection.transaction():
+        await connection.execute(
+            INSERT_DECISION,
+            decision.decision_id,
+            decision.experiment_key,
+            decision.unit_id,
+            decision.arm_key,
+            decision.propensity,
+            decision.decided_at,
+        )
     return decision
 
 

@@ -21,6 +21,15 @@ MAX_BODY_BYTES = 1024 * 1024
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
 
 
+class BoundedRequest(Request):
+    """A request that reads no more of its body than shows that there is too much.
+
+    One byte more than allowed, because a body without a length is cut off in silence.
+    """
+
+    max_content_length = MAX_BODY_BYTES + 1
+
+
 class QueryParser(FlaskParser):
     """webargs for the query: what does not fit is a 422 like any other."""
 

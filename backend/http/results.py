@@ -42,11 +42,17 @@ def get_results(experiment_key: str) -> Response:
 def get_timeseries(query: Json, experiment_key: str) -> Response:
     """Sums per bucket of the decisions' time, and arm."""
     experiment, rows = services().report_results.series(
-        experiment_key, unit=query["bucket"], metric=query["metric"]
+        experiment_key, unit=query["bucket"], metric=query["metric"], since=query["since"]
     )
     items = [_dump_point(experiment, row) for row in rows]
     return json_response(
-        {"experiment_key": experiment.key, **query, "items": items, "next_cursor": None}
+        {
+            "experiment_key": experiment.key,
+            "bucket": query["bucket"],
+            "metric": query["metric"],
+            "items": items,
+            "next_cursor": None,
+        }
     )
 
 

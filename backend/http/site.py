@@ -4,9 +4,9 @@ import re
 from base64 import b64encode
 from functools import lru_cache
 from hashlib import sha256
-from pathlib import Path
+from http import HTTPStatus
 
-from flask import Blueprint, Response, send_from_directory
+from flask import Blueprint, Response, abort, request
 from flask_swagger_ui import get_swaggerui_blueprint
 
 from backend.http.auth import public
@@ -14,7 +14,7 @@ from backend.http.context import services
 
 OPENAPI_URL = "/api/v1/openapi.json"
 DOCS_URL = "/api/docs"
-NOTHING = "'none'"
+NONE = " 'none'"
 INLINE_BLOCK = re.compile(r"<(script|style)>(.*?)</\1>", re.DOTALL)
 
 blueprint = Blueprint("site", __name__)
@@ -24,32 +24,27 @@ blueprint = Blueprint("site", __name__)
 @public
 def index() -> Response:
     """The first page; a browser runs nothing in it but its own inline blocks."""
-    page = services().settings.site_dir.absolute() / "index.html"
-    response = send_from_directory(page.parent, page.name)
-    response.headers["Content-Security-Policy"] = _content_security_policy(
-        page, page.stat().st_mtime_ns
-    )
+    try:
+        html = (services().settings.site_dir / "index.html").read_text("utf-8")
+    except FileNotFoundError:
+        abort(HTTPStatus.NOT_FOUND, "this service was installed without a page")
+    response = Response(html, mimetype="text/html")
+    response.headers["Content-Security-Policy"] = _content_security_policy(html)
+    response.headers["Cache-Control"] = "no-cache"  # ask each time whether it changed
+    response.add_etag()
+    response.make_conditional(request)
     return response
 
 
 @lru_cache(maxsize=1)
-def _content_security_policy(page: Path, modified_ns: int) -> str:
-    """What ``page`` may do. ``modified_ns`` is there so that a changed page is read again."""
-    hashes: dict[str, list[str]] = {"script": [], "style": []}
-    for kind, text in INLINE_BLOCK.findall(page.read_text("utf-8")):
-        digest = b64encode(sha256(text.encode()).digest()).decode()
-        hashes[kind].append(f"'sha256-{digest}'")
-    return "; ".join(
-        [
-            "default-src 'none'",
-            "connect-src 'self'",
-            "img-src 'self' data:",
-            f"script-src {' '.join(hashes['script']) or NOTHING}",
-            f"style-src {' '.join(hashes['style']) or NOTHING}",
-            "base-uri 'none'",
-            "form-action 'self'",
-            "frame-ancestors 'none'",
-        ]
+def _content_security_policy(html: str) -> str:
+    sources = {"script": "", "style": ""}
+    for kind, block in INLINE_BLOCK.findall(html):
+        sources[kind] += f" 'sha256-{b64encode(sha256(block.encode()).digest()).decode()}'"
+    return (
+        "default-src 'none'; connect-src 'self'; img-src 'self' data:; "
+        f"script-src{sources['script'] or NONE}; style-src{sources['style'] or NONE}; "
+        "base-uri 'none'; form-action 'self'; frame-ancestors 'none'"
     )
 
 

@@ -74,25 +74,35 @@ class Decide:
         snapshots = {key: self._find(key) for key in {r.experiment_key for r in requests}}
         seeded = self._seeded_numbers(requests, snapshots)
         outcomes: list[Decision | BanditError] = []
+        reloaded: set[str] = set()
         for request in requests:
-            snapshot = snapshots[request.experiment_key]
+            key = request.experiment_key
+            snapshot = snapshots[key]
             if isinstance(snapshot, BanditError):
                 outcomes.append(snapshot)
                 continue
-            numbers = seeded.get(request.experiment_key)
+            numbers = seeded.get(key)
             random_number = random.random() if numbers is None else next(numbers)  # noqa: S311 - no secret
-            try:
-                outcomes.append(choose(snapshot, request, random_number))
-            except BanditError as exc:
-                outcomes.append(exc)
+            outcome = _try(snapshot, request, random_number)
+            if isinstance(outcome, BanditError) and key not in reloaded:
+                reloaded.add(key)  # this copy may be old: the arm can be new, or active again
+                snapshots[key] = self._reload(key)
+                outcome = _try(snapshots[key], request, random_number)
+            outcomes.append(outcome)
         return outcomes
 
     def _find(self, experiment_key: str) -> Snapshot | BanditError:
         """The snapshot to decide from; a refusal is checked against the database first."""
         try:
             snapshot = self._snapshots.get(experiment_key)
-            if _refusal(snapshot.experiment) is not None:
-                snapshot = self._snapshots.reload(experiment_key)
+        except BanditError as exc:
+            return exc
+        return snapshot if _refusal(snapshot.experiment) is None else self._reload(experiment_key)
+
+    def _reload(self, experiment_key: str) -> Snapshot | BanditError:
+        """As ``_find``, from the database."""
+        try:
+            snapshot = self._snapshots.reload(experiment_key)
         except BanditError as exc:
             return exc
         return _refusal(snapshot.experiment) or snapshot
@@ -112,6 +122,17 @@ class Decide:
             reserve = partial(reserve_draws, experiment_id=experiment_id, n=n)
             numbers[key] = random_numbers(seed, self._database.transaction(reserve))
         return numbers
+
+
+def _try(
+    snapshot: Snapshot | BanditError, request: DecisionRequest, random_number: float
+) -> Decision | BanditError:
+    if isinstance(snapshot, BanditError):
+        return snapshot
+    try:
+        return choose(snapshot, request, random_number)
+    except BanditError as exc:
+        return exc
 
 
 def choose(snapshot: Snapshot, request: DecisionRequest, random_number: float) -> Decision:

@@ -98,7 +98,7 @@ def _load(conn: Connection, decision_id: str) -> LoggedDecision:
         unit_id=row["unit_id"],
         arm_id=row["arm_id"],
         propensity=row["propensity"],
-        probabilities=vector.probabilities,
+        probabilities={arm.key: vector.probabilities.get(arm.key, 0.0) for arm in experiment.arms},
         reason=Reason(row["reason"]),
         policy_version=row["policy_version"],
         random_number=row["random_number"],

@@ -84,15 +84,16 @@ class ReportResults:
         )
 
     def series(
-        self, experiment_key: str, *, unit: str, metric: str
+        self, experiment_key: str, *, unit: str, metric: str, since: datetime | None
     ) -> tuple[Experiment, list[Row]]:
-        """Sums per bucket and arm, oldest first. Raises ExperimentNotFound."""
+        """Sums per bucket and arm, oldest first, of buckets at or after ``since``. Raises ExperimentNotFound."""
 
         def work(conn: Connection) -> tuple[Experiment, list[Row]]:
             experiment = select_experiment(conn, experiment_key)
-            return experiment, select_series(
-                conn, experiment.experiment_id, unit=unit, metric=metric
+            rows = select_series(
+                conn, experiment.experiment_id, unit=unit, metric=metric, since=since
             )
+            return experiment, rows
 
         return self._database.transaction(work)
 

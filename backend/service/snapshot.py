@@ -154,14 +154,14 @@ class Snapshots:
         """Adopt what others published; publish what is due and changed."""
         known = {
             i: (snapshot.experiment.version, snapshot.policy_version)
-            for i, snapshot in self._by_id.items()
+            for i, snapshot in list(self._by_id.items())
         }
         for row in self._database.transaction(
             lambda conn: policy_snapshots.select_newer(conn, known)
         ):
             self._adopt(row)
         now = time.monotonic()
-        due = [s for s in self._by_id.values() if _is_running(s) and s.due_at <= now]
+        due = [s for s in list(self._by_id.values()) if _is_running(s) and s.due_at <= now]
         if due:
             self._publish(due)
         self.refreshed_at = time.monotonic()

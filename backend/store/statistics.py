@@ -50,6 +50,7 @@ SELECT_SERIES = """
            coalesce(sum(reward_sum) FILTER (WHERE metric = %(metric)s), 0.0) AS reward_sum
     FROM arm_statistics
     WHERE experiment_id = %(experiment_id)s AND metric IN ('primary', %(metric)s)
+          AND date_trunc(%(unit)s, bucket) >= coalesce(%(since)s::timestamptz, '-infinity')
     GROUP BY 1, 2
     ORDER BY 1, 2
 """
@@ -103,7 +104,9 @@ def select_totals(conn: Connection, experiment_id: int, pending_since: datetime)
     return conn.execute(SELECT_TOTALS, params).fetchall()
 
 
-def select_series(conn: Connection, experiment_id: int, *, unit: str, metric: str) -> list[Row]:
-    """Sums per bucket (``unit``: minute, hour or day, UTC) and arm, oldest first."""
-    params = {"experiment_id": experiment_id, "unit": unit, "metric": metric}
+def select_series(
+    conn: Connection, experiment_id: int, *, unit: str, metric: str, since: datetime | None
+) -> list[Row]:
+    """Sums per bucket (``unit``: minute, hour or day, UTC) and arm, oldest first; ``since`` None: from the start."""
+    params = {"experiment_id": experiment_id, "unit": unit, "metric": metric, "since": since}
     return conn.execute(SELECT_SERIES, params).fetchall()

@@ -56,6 +56,10 @@ class SeriesQuerySchema(Schema):
 
     bucket = fields.String(load_default="hour", validate=validate.OneOf(["minute", "hour", "day"]))
     metric = Key(load_default=PRIMARY_METRIC)
+    since = Time(
+        load_default=None,
+        metadata={"description": "Only buckets that begin at or after this time."},
+    )
 
 
 class SeriesPointSchema(Schema):

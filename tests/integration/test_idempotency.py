@@ -1,0 +1,205 @@
+"""A POST with an Idempotency-Key may be sent again safely."""
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from tests.conftest import ADMIN_KEY, Api
+
+ARMS = [{"key": "a", "is_control": True}, {"key": "b"}]
+REPLAYED = "Idempotent-Replayed"
+
+
+@pytest.fixture
+def decision(api):
+    """A decision of the running experiment ``test``."""
+    api.running()
+    api.post("/experiments", {"key": "draft", "arms": ARMS})
+    return api.decide()
+
+
+def requests(decision):
+    """Every POST of the contract: path, body, and another body."""
+    element = {"experiment_key": "test", "unit_id": "u"}
+    reward = {"decision_id": decision["decision_id"], "reward": 1}
+    return {
+        "experiments": ("/experiments", {"key": "new", "arms": ARMS}, {"key": "x", "arms": ARMS}),
+        "start": ("/experiments/draft/start", None, {}),
+        "pause": ("/experiments/test/pause", None, {}),
+        "stop": ("/experiments/test/stop", None, {}),
+        "arms": ("/experiments/test/arms", {"key": "c"}, {"key": "d"}),
+        "keys": ("/keys", {"name": "n", "role": "reader"}, {"name": "n", "role": "writer"}),
+        "decisions": ("/experiments/test/decisions", {"unit_id": "u"}, {"unit_id": "v"}),
+        "batch": ("/decisions:batch", {"decisions": [element, {}]}, {"decisions": [element]}),
+        "rewards": ("/rewards", {"rewards": [reward, {}]}, {"rewards": [{**reward, "reward": 0}]}),
+    }
+
+
+EVERY = ["experiments", "start", "pause", "stop", "arms", "keys", "decisions", "batch", "rewards"]
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_same_request_gets_the_same_answer(api, decision, name):
+    """Status and body are those of the first time; only the second says that it is a replay."""
+    path, body, _ = requests(decision)[name]
+
+    first = api.post(path, body, idempotency_key="k")
+    second = api.post(path, body, idempotency_key="k")
+
+    assert first.status_code in (200, 201), first.text
+    assert REPLAYED not in first.headers
+    assert second.headers[REPLAYED] == "true"
+    assert (second.status_code, second.json) == (first.status_code, first.json)
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_another_body_under_the_same_key_is_a_conflict(api, decision, name):
+    """409."""
+    path, body, other_body = requests(decision)[name]
+    api.post(path, body, idempotency_key="k")
+
+    answer = api.post(path, other_body, idempotency_key="k")
+
+    assert answer.status_code == 409
+    assert answer.json["type"].endswith("idempotency-conflict")
+
+
+@pytest.mark.parametrize("name", EVERY)
+def test_the_other_worker_replays_too(api, other_api, decision, name):
+    """Whichever worker gets the second request."""
+    path, body, _ = requests(decision)[name]
+    first = api.post(path, body, idempotency_key="k")
+
+    second = other_api.post(path, body, idempotency_key="k")
+
+    assert second.headers[REPLAYED] == "true"
+    assert second.json == first.json
+
+
+def test_another_path_under_the_same_key_is_a_conflict(api):
+    """The same body means something else there."""
+    api.running("one")
+    api.running("two")
+    api.post("/experiments/one/decisions", {"unit_id": "u"}, idempotency_key="k")
+
+    answer = api.post("/experiments/two/decisions", {"unit_id": "u"}, idempotency_key="k")
+
+    assert answer.status_code == 409
+
+
+def test_a_replay_does_nothing(api, query):
+    """One decision in the log, counted once."""
+    api.running()
+    for _ in range(3):
+        api.post("/experiments/test/decisions", {"unit_id": "u"}, idempotency_key="k")
+
+    assert query("SELECT count(*) AS n FROM decisions") == [{"n": 1}]
+    assert api.get("/experiments/test/results").json["totals"]["decisions"] == 1
+
+
+def test_callers_do_not_collide(api, app):
+    """Another API key with the same Idempotency-Key gets its own decision."""
+    api.running()
+    secret = api.post("/keys", {"name": "other", "role": "writer"}).json["key"]
+    other = Api(app.test_client(), secret)
+
+    answers = [
+        caller.post("/experiments/test/decisions", {"unit_id": "u"}, idempotency_key="k")
+        for caller in (api, other)
+    ]
+
+    assert [answer.status_code for answer in answers] == [201, 201]
+    assert answers[0].json["decision_id"] != answers[1].json["decision_id"]
+    assert not any(REPLAYED in answer.headers for answer in answers)
+
+
+def test_a_refused_request_may_be_mended(api):
+    """What failed kept no answer: once the experiment runs, the same request succeeds."""
+    api.post("/experiments", {"key": "test", "arms": ARMS})
+    path, body = "/experiments/test/decisions", {"unit_id": "u"}
+    refused = api.post(path, body, idempotency_key="k")
+    api.post("/experiments/test/start")
+
+    answer = api.post(path, body, idempotency_key="k")
+
+    assert (refused.status_code, answer.status_code) == (409, 201)
+
+
+@pytest.mark.parametrize("name", ["decisions", "batch"])
+def test_concurrent_twins_give_one_decision(api, app, other_app, query, decision, name):
+    """Sixteen threads of two workers: all get the same answer, one of them first-hand."""
+    path, body, _ = requests(decision)[name]
+    before = query("SELECT count(*) AS n FROM decisions")[0]["n"]
+
+    def work(i):
+        caller = Api((app, other_app)[i % 2].test_client(), ADMIN_KEY)
+        return caller.post(path, body, idempotency_key="k")
+
+    with ThreadPoolExecutor(16) as pool:
+        answers = list(pool.map(work, range(16)))
+
+    assert len({answer.data for answer in answers}) == 1
+    assert sum(REPLAYED not in answer.headers for answer in answers) == 1
+    assert query("SELECT count(*) AS n FROM decisions")[0]["n"] == before + 1
+
+
+def test_concurrent_twins_create_one_experiment(api, app, other_app):
+    """Eight threads of two workers: nobody is told that the key is taken."""
+
+    def work(i):
+        caller = Api((app, other_app)[i % 2].test_client(), ADMIN_KEY)
+        body = {"key": "new", "arms": ARMS}
+        return caller.post("/experiments", body, idempotency_key="k")
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(work, range(8)))
+
+    assert {answer.status_code for answer in answers} == {201}
+    assert len({answer.data for answer in answers}) == 1
+
+
+def test_a_replayed_key_shows_its_secret_and_the_database_does_not_hold_it(api, app, query):
+    """The replay derives it again; no column of any row contains it."""
+    body = {"name": "n", "role": "reader"}
+    first = api.post("/keys", body, idempotency_key="k").json["key"]
+
+    second = api.post("/keys", body, idempotency_key="k").json["key"]
+
+    assert second == first
+    assert Api(app.test_client(), second).get("/experiments").status_code == 200
+    kept = query("SELECT body FROM idempotency_keys") + query("SELECT * FROM api_keys")
+    assert kept
+    assert first.encode() not in repr(kept).encode()
+    assert b"salt" in bytes(kept[0]["body"])
+
+
+def test_after_a_day_the_key_is_free(api, query):
+    """24 hours and a second later another body is a new request."""
+    api.running()
+    path = "/experiments/test/decisions"
+    api.post(path, {"unit_id": "u"}, idempotency_key="k")
+    query("UPDATE idempotency_keys SET created_at = now() - interval '24 hours 1 second'")
+
+    answer = api.post(path, {"unit_id": "v"}, idempotency_key="k")
+
+    assert answer.status_code == 201
+    assert answer.json["unit_id"] == "v"
+
+
+@pytest.mark.parametrize("sent", ["", "k" * 129, "k\u00e9"])
+def test_a_key_has_1_to_128_printable_characters(api, sent):
+    """400 for an empty, an overlong or an odd one."""
+    api.running()
+
+    answer = api.post("/experiments/test/decisions", {"unit_id": "u"}, idempotency_key=sent)
+
+    assert answer.status_code == 400
+
+
+def test_a_key_of_128_characters_is_fine(api):
+    """The longest."""
+    api.running()
+
+    answer = api.post("/experiments/test/decisions", {"unit_id": "u"}, idempotency_key="k" * 128)
+
+    assert answer.status_code == 201
