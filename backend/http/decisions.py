@@ -14,6 +14,7 @@ from backend.http.body import Blueprint
 from backend.http.context import services
 from backend.http.headers import claim
 from backend.http.json import json_bytes, json_response
+from backend.http.openapi import IDEMPOTENCY_KEY
 from backend.http.problems import STATUS, problem_of
 from backend.http.schemas.decisions import (
     BatchRequestSchema,
@@ -32,6 +33,7 @@ blueprint = Blueprint(
 
 
 @blueprint.post("/experiments/<key:experiment_key>/decisions")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 @requires(Role.WRITER)
 @blueprint.body(DecisionRequestSchema())
 @blueprint.response(HTTPStatus.CREATED, DecisionSchema)
@@ -43,6 +45,7 @@ def create_decision(body: Json, experiment_key: str) -> Response:
 
 
 @blueprint.post("/decisions:batch")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 @requires(Role.WRITER)
 @blueprint.body(BatchRequestSchema())
 @blueprint.response(HTTPStatus.OK, BatchResponseSchema)

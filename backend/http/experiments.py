@@ -12,6 +12,7 @@ from backend.http.body import Blueprint
 from backend.http.context import services
 from backend.http.headers import claim, expected_version, with_version
 from backend.http.json import json_bytes, json_response
+from backend.http.openapi import IDEMPOTENCY_KEY, IF_MATCH
 from backend.http.pages import NumberedPageQuerySchema, page
 from backend.http.schemas.experiments import (
     ArmPatchSchema,
@@ -38,6 +39,7 @@ class ExperimentsQuerySchema(NumberedPageQuerySchema):
 
 
 @blueprint.post("")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 @requires(Role.ADMIN)
 @blueprint.body(ExperimentSchema())
 @blueprint.response(HTTPStatus.CREATED, ExperimentSchema)
@@ -66,6 +68,7 @@ def get_experiment(experiment_key: str) -> Response:
 
 
 @blueprint.patch("/<key:experiment_key>")
+@blueprint.doc(parameters=[IF_MATCH])
 @requires(Role.ADMIN)
 @blueprint.body(ExperimentPatchSchema())
 @blueprint.response(HTTPStatus.OK, ExperimentSchema)
@@ -75,6 +78,7 @@ def update_experiment(changes: Json, experiment_key: str) -> Response:
 
 
 @blueprint.post("/<key:experiment_key>/start")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY, IF_MATCH])
 @requires(Role.ADMIN)
 @blueprint.response(HTTPStatus.OK, ExperimentSchema)
 def start_experiment(experiment_key: str) -> Response:
@@ -83,6 +87,7 @@ def start_experiment(experiment_key: str) -> Response:
 
 
 @blueprint.post("/<key:experiment_key>/pause")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY, IF_MATCH])
 @requires(Role.ADMIN)
 @blueprint.response(HTTPStatus.OK, ExperimentSchema)
 def pause_experiment(experiment_key: str) -> Response:
@@ -91,6 +96,7 @@ def pause_experiment(experiment_key: str) -> Response:
 
 
 @blueprint.post("/<key:experiment_key>/stop")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY, IF_MATCH])
 @requires(Role.ADMIN)
 @blueprint.response(HTTPStatus.OK, ExperimentSchema)
 def stop_experiment(experiment_key: str) -> Response:
@@ -99,6 +105,7 @@ def stop_experiment(experiment_key: str) -> Response:
 
 
 @blueprint.post("/<key:experiment_key>/arms")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY, IF_MATCH])
 @requires(Role.ADMIN)
 @blueprint.body(ArmSchema())
 @blueprint.response(HTTPStatus.CREATED, ArmSchema)
@@ -113,6 +120,7 @@ def create_arm(arm: Arm, experiment_key: str) -> Response:
 
 
 @blueprint.patch("/<key:experiment_key>/arms/<key:arm_key>")
+@blueprint.doc(parameters=[IF_MATCH])
 @requires(Role.ADMIN)
 @blueprint.body(ArmPatchSchema())
 @blueprint.response(HTTPStatus.OK, ArmSchema)

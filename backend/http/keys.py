@@ -11,6 +11,7 @@ from backend.http.body import Blueprint
 from backend.http.context import services
 from backend.http.headers import claim
 from backend.http.json import json_bytes, json_response
+from backend.http.openapi import IDEMPOTENCY_KEY
 from backend.http.pages import PageQuerySchema, page
 from backend.http.schemas.keys import KeyPageSchema, KeyRequestSchema, KeySchema, NewKeySchema
 from backend.service.manage_keys import NewKey, derive_secret
@@ -19,6 +20,7 @@ blueprint = Blueprint("keys", __name__, url_prefix="/api/v1/keys", description="
 
 
 @blueprint.post("")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 @requires(Role.ADMIN)
 @blueprint.body(KeyRequestSchema())
 @blueprint.response(HTTPStatus.CREATED, NewKeySchema)

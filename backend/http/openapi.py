@@ -5,9 +5,23 @@ from typing import Any
 from flask_smorest import Api
 from werkzeug.routing import BaseConverter
 
+from backend.domain import Json
 from backend.http.problems import MEDIA_TYPE
 from backend.http.schemas.decisions import ProblemSchema
 from backend.http.schemas.fields import KEY_PATTERN_ECMA
+
+IDEMPOTENCY_KEY: Json = {
+    "in": "header",
+    "name": "Idempotency-Key",
+    "schema": {"type": "string", "pattern": "^[ -~]{1,128}$"},
+    "description": "For 24 hours the same key and request get the same answer, with Idempotent-Replayed: true.",
+}
+IF_MATCH: Json = {
+    "in": "header",
+    "name": "If-Match",
+    "schema": {"type": "string"},
+    "description": "The ETag of the version that is to be changed; 412 if it is no longer the current one.",
+}
 
 
 class KeyConverter(BaseConverter):

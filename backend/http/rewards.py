@@ -13,6 +13,7 @@ from backend.http.body import Blueprint
 from backend.http.context import services
 from backend.http.headers import claim
 from backend.http.json import json_bytes, json_response
+from backend.http.openapi import IDEMPOTENCY_KEY
 from backend.http.schemas.fields import flatten
 from backend.http.schemas.rewards import (
     RetractQuerySchema,
@@ -26,6 +27,7 @@ blueprint = Blueprint(
 
 
 @blueprint.post("")
+@blueprint.doc(parameters=[IDEMPOTENCY_KEY])
 @requires(Role.WRITER)
 @blueprint.body(RewardsRequestSchema())
 @blueprint.response(HTTPStatus.OK, RewardsResponseSchema)

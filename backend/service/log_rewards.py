@@ -63,9 +63,8 @@ def log_rewards(
             settled[i] = _recorded(pending)
         else:
             following.append((pending.decision_id, pending.metric, i, pending))
-    for _, _, i, pending in sorted(
-        following
-    ):  # every writer locks in this order: none blocks another
+    # All writers lock in the order of decision and metric, so that no two wait for each other.
+    for _, _, i, pending in sorted(following):
         experiment = experiment_by_id(conn, pending.experiment_id)
         settled[i] = _log_another(conn, pending, experiment.reward.aggregation, shard)
     results = [settled[i] for i in range(len(checked))]
