@@ -65,7 +65,7 @@ class Decide:
                 return self._writer.submit(DecisionItem(outcomes, claim))  # type: ignore[return-value]
             except ExperimentChanged:
                 for experiment_key in {request.experiment_key for request in requests}:
-                    self._snapshots.reload(experiment_key)
+                    self._reload(experiment_key)
         raise ExperimentChanged(
             "the experiment changes faster than a decision can be made; try again"
         )

@@ -16,9 +16,31 @@ from backend.http.context import EXTENSION
 from backend.rebuild_statistics import check
 from backend.service.services import Services
 from backend.settings import Settings
-from tests.conftest import ADMIN_KEY, Api
+from tests.conftest import ADMIN_KEY, TEMPLATE, Api, Cluster, numbers
 
 Query = Callable[..., list[dict[str, Any]]]
+
+
+@pytest.fixture(scope="session")
+def shared_app(cluster: Cluster) -> Iterator[Flask]:
+    """A service that the tests of this process share; its database is full of what others left."""
+    url = cluster.create(TEMPLATE)
+    found = create_app(Settings(url))
+    yield found
+    found.extensions[EXTENSION].stop()
+    cluster.drop(url)
+
+
+@pytest.fixture
+def shared_api(shared_app: Flask) -> Api:
+    """An admin of ``shared_app``, for tests of single answers; a database of one's own costs more than they do."""
+    return Api(shared_app.test_client(), ADMIN_KEY)
+
+
+@pytest.fixture
+def key() -> str:
+    """The key of an experiment that no other test has."""
+    return f"key-{next(numbers)}"
 
 
 @pytest.fixture

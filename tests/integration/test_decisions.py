@@ -107,15 +107,15 @@ class TestOne:
             ([], "body"),
         ],
     )
-    def test_what_does_not_fit_is_named(self, api, body, path):
+    def test_what_does_not_fit_is_named(self, shared_api, key, body, path):
         """422 with the field's path, and nothing in the log."""
-        api.running()
+        shared_api.running(key)
 
-        answer = api.post("/experiments/test/decisions", body)
+        answer = shared_api.post(f"/experiments/{key}/decisions", body)
 
         assert answer.status_code == 422
         assert path in answer.json["errors"]
-        assert api.get("/experiments/test/decisions.ndjson").text == ""
+        assert shared_api.get(f"/experiments/{key}/decisions.ndjson").text == ""
 
     @settings(
         max_examples=20,
@@ -191,9 +191,9 @@ class TestBatch:
         assert api.get("/experiments/test/results").json["totals"]["decisions"] == 1000
 
     @pytest.mark.parametrize("n", [0, 1001])
-    def test_has_one_to_a_thousand_elements(self, api, n):
+    def test_has_one_to_a_thousand_elements(self, shared_api, n):
         """422 for the request as a whole."""
-        answer = api.post("/decisions:batch", {"decisions": [element()] * n})
+        answer = shared_api.post("/decisions:batch", {"decisions": [element()] * n})
 
         assert answer.status_code == 422
         assert "decisions" in answer.json["errors"]
@@ -225,10 +225,10 @@ class TestReadBack:
         assert logged["rewards"] == []
 
     @pytest.mark.parametrize("path", ["", "/explain"])
-    def test_an_unknown_decision_is_not_found(self, api, path):
+    def test_an_unknown_decision_is_not_found(self, shared_api, path):
         """404, also for what is no id at all."""
-        assert api.get(f"/decisions/{UNKNOWN_ID}{path}").status_code == 404
-        assert api.get(f"/decisions/7{path}").status_code == 404
+        assert shared_api.get(f"/decisions/{UNKNOWN_ID}{path}").status_code == 404
+        assert shared_api.get(f"/decisions/7{path}").status_code == 404
 
     def test_stays_what_it_was_when_the_experiment_changes(self, api):
         """An arm's payload of then, not of now."""

@@ -48,16 +48,14 @@ def test_twenty_thousand_decisions_match_their_propensities(api, query, policy):
     assert sum(expected.values()) == pytest.approx(N_DECISIONS)
     assert stats.chisquare(list(counts.values()), list(expected.values())).pvalue > 1e-4
     assert stats.binomtest(reasons["control"], N_DECISIONS, 0.1).pvalue > 1e-4
-    logged = query("SELECT arm_id, count(*) AS n FROM decisions GROUP BY 1 ORDER BY 1 OFFSET 0")
-    assert sum(row["n"] for row in logged) >= N_DECISIONS
 
 
 def _teach(api, query):
-    """Ten decisions an arm, of which 1, 2, 3, 4 succeed; published by asking for it (the interval is a day)."""
+    """Ten decisions an arm, of which 1, 2, 3, 4 succeed; published, and then no more: versions 1 (start), 2 (change), 3."""
     for arm_id, arm_key in enumerate("abcd"):
         for i in range(10):
             decision = api.decide(unit_id=f"t{arm_key}{i}", eligible_arms=[arm_key])
             api.reward(decision["decision_id"], int(i <= arm_id))
     api.patch("/experiments/test", {"update_interval_s": 0.1})
-    eventually(lambda: query("SELECT max(policy_version) AS v FROM policy_snapshots")[0]["v"] > 3)
+    eventually(lambda: query("SELECT max(policy_version) AS v FROM policy_snapshots")[0]["v"] > 2)
     api.patch("/experiments/test", {"update_interval_s": 86400})

@@ -4,32 +4,47 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
+from backend.app import create_app
+from backend.http.context import EXTENSION
 from tests.conftest import ADMIN_KEY, Api
 
 ARMS = [{"key": "a", "is_control": True}, {"key": "b"}]
 REPLAYED = "Idempotent-Replayed"
 
 
+@pytest.fixture(scope="module")
+def other_shared_api(shared_app):
+    """Another worker on the shared database."""
+    app = create_app(shared_app.extensions[EXTENSION].settings)
+    yield Api(app.test_client(), ADMIN_KEY)
+    app.extensions[EXTENSION].stop()
+
+
 @pytest.fixture
-def decision(api):
-    """A decision of the running experiment ``test``."""
-    api.running()
-    api.post("/experiments", {"key": "draft", "arms": ARMS})
-    return api.decide()
+def decision(shared_api, key):
+    """A decision of the running experiment ``key``; beside it there is a draft."""
+    shared_api.running(key)
+    shared_api.post("/experiments", {"key": f"{key}-draft", "arms": ARMS})
+    return shared_api.decide(key)
 
 
 def requests(decision):
     """Every POST of the contract: path, body, and another body."""
-    element = {"experiment_key": "test", "unit_id": "u"}
+    key = decision["experiment_key"]
+    element = {"experiment_key": key, "unit_id": "u"}
     reward = {"decision_id": decision["decision_id"], "reward": 1}
     return {
-        "experiments": ("/experiments", {"key": "new", "arms": ARMS}, {"key": "x", "arms": ARMS}),
-        "start": ("/experiments/draft/start", None, {}),
-        "pause": ("/experiments/test/pause", None, {}),
-        "stop": ("/experiments/test/stop", None, {}),
-        "arms": ("/experiments/test/arms", {"key": "c"}, {"key": "d"}),
+        "experiments": (
+            "/experiments",
+            {"key": f"{key}-new", "arms": ARMS},
+            {"key": "x", "arms": ARMS},
+        ),
+        "start": (f"/experiments/{key}-draft/start", None, {}),
+        "pause": (f"/experiments/{key}/pause", None, {}),
+        "stop": (f"/experiments/{key}/stop", None, {}),
+        "arms": (f"/experiments/{key}/arms", {"key": "c"}, {"key": "d"}),
         "keys": ("/keys", {"name": "n", "role": "reader"}, {"name": "n", "role": "writer"}),
-        "decisions": ("/experiments/test/decisions", {"unit_id": "u"}, {"unit_id": "v"}),
+        "decisions": (f"/experiments/{key}/decisions", {"unit_id": "u"}, {"unit_id": "v"}),
         "batch": ("/decisions:batch", {"decisions": [element, {}]}, {"decisions": [element]}),
         "rewards": ("/rewards", {"rewards": [reward, {}]}, {"rewards": [{**reward, "reward": 0}]}),
     }
@@ -39,12 +54,12 @@ EVERY = ["experiments", "start", "pause", "stop", "arms", "keys", "decisions", "
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_same_request_gets_the_same_answer(api, decision, name):
+def test_the_same_request_gets_the_same_answer(shared_api, decision, key, name):
     """Status and body are those of the first time; only the second says that it is a replay."""
     path, body, _ = requests(decision)[name]
 
-    first = api.post(path, body, idempotency_key="k")
-    second = api.post(path, body, idempotency_key="k")
+    first = shared_api.post(path, body, idempotency_key=key)
+    second = shared_api.post(path, body, idempotency_key=key)
 
     assert first.status_code in (200, 201), first.text
     assert REPLAYED not in first.headers
@@ -53,24 +68,24 @@ def test_the_same_request_gets_the_same_answer(api, decision, name):
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_another_body_under_the_same_key_is_a_conflict(api, decision, name):
+def test_another_body_under_the_same_key_is_a_conflict(shared_api, decision, key, name):
     """409."""
     path, body, other_body = requests(decision)[name]
-    api.post(path, body, idempotency_key="k")
+    shared_api.post(path, body, idempotency_key=key)
 
-    answer = api.post(path, other_body, idempotency_key="k")
+    answer = shared_api.post(path, other_body, idempotency_key=key)
 
     assert answer.status_code == 409
     assert answer.json["type"].endswith("idempotency-conflict")
 
 
 @pytest.mark.parametrize("name", EVERY)
-def test_the_other_worker_replays_too(api, other_api, decision, name):
+def test_the_other_worker_replays_too(shared_api, other_shared_api, decision, key, name):
     """Whichever worker gets the second request."""
     path, body, _ = requests(decision)[name]
-    first = api.post(path, body, idempotency_key="k")
+    first = shared_api.post(path, body, idempotency_key=key)
 
-    second = other_api.post(path, body, idempotency_key="k")
+    second = other_shared_api.post(path, body, idempotency_key=key)
 
     assert second.headers[REPLAYED] == "true"
     assert second.json == first.json
@@ -126,21 +141,24 @@ def test_a_refused_request_may_be_mended(api):
 
 
 @pytest.mark.parametrize("name", ["decisions", "batch"])
-def test_concurrent_twins_give_one_decision(api, app, other_app, query, decision, name):
-    """Sixteen threads of two workers: all get the same answer, one of them first-hand."""
+def test_concurrent_twins_give_one_decision(
+    shared_api, shared_app, other_shared_api, decision, key, name
+):
+    """Sixteen threads of two workers: all get the same answer, one of them first-hand; one more decision is counted."""
     path, body, _ = requests(decision)[name]
-    before = query("SELECT count(*) AS n FROM decisions")[0]["n"]
+    apps = (shared_app, other_shared_api.client.application)
 
     def work(i):
-        caller = Api((app, other_app)[i % 2].test_client(), ADMIN_KEY)
-        return caller.post(path, body, idempotency_key="k")
+        caller = Api(apps[i % 2].test_client(), ADMIN_KEY)
+        return caller.post(path, body, idempotency_key=key)
 
     with ThreadPoolExecutor(16) as pool:
         answers = list(pool.map(work, range(16)))
 
     assert len({answer.data for answer in answers}) == 1
     assert sum(REPLAYED not in answer.headers for answer in answers) == 1
-    assert query("SELECT count(*) AS n FROM decisions")[0]["n"] == before + 1
+    totals = shared_api.get(f"/experiments/{key}/results").json["totals"]
+    assert totals["decisions"] == 1 + 1
 
 
 def test_concurrent_twins_create_one_experiment(api, app, other_app):
@@ -187,11 +205,13 @@ def test_after_a_day_the_key_is_free(api, query):
 
 
 @pytest.mark.parametrize("sent", ["", "k" * 129, "k\u00e9"])
-def test_a_key_has_1_to_128_printable_characters(api, sent):
+def test_a_key_has_1_to_128_printable_characters(shared_api, key, sent):
     """400 for an empty, an overlong or an odd one."""
-    api.running()
+    shared_api.running(key)
 
-    answer = api.post("/experiments/test/decisions", {"unit_id": "u"}, idempotency_key=sent)
+    answer = shared_api.post(
+        f"/experiments/{key}/decisions", {"unit_id": "u"}, idempotency_key=sent
+    )
 
     assert answer.status_code == 400
 

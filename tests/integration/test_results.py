@@ -143,16 +143,16 @@ def test_mean_propensity_is_over_the_decisions(api):
 
 
 @pytest.mark.parametrize("query", ["bucket=week", "metric=A", "from=now"])
-def test_a_wrong_query_is_an_error(api, query):
+def test_a_wrong_query_is_an_error(shared_api, key, query):
     """422."""
-    api.running()
+    shared_api.running(key)
 
-    assert api.get(f"/experiments/test/timeseries?{query}").status_code == 422
+    assert shared_api.get(f"/experiments/{key}/timeseries?{query}").status_code == 422
 
 
 @pytest.mark.parametrize(
     "part", ["results", "timeseries", "propensities", "decisions.ndjson", "audit"]
 )
-def test_of_an_unknown_experiment_are_not_found(api, part):
+def test_of_an_unknown_experiment_are_not_found(shared_api, part):
     """404."""
-    assert api.get(f"/experiments/none/{part}").status_code == 404
+    assert shared_api.get(f"/experiments/none/{part}").status_code == 404

@@ -7,8 +7,14 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from backend.http.context import EXTENSION
 from tests.conftest import ADMIN_KEY, Api
+from tests.polling import eventually
 
+SESSIONS = """
+    SELECT pid FROM pg_stat_activity
+    WHERE datname = current_database() AND application_name = 'bandstand'
+"""
 UNKNOWN_ID = "01990000-0000-7000-8000-000000000000"
 
 
@@ -88,7 +94,7 @@ class TestExactlyOnce:
     def test_writers_that_settle_the_same_rewards_never_block_each_other(
         self, api, app, other_app, query
     ):
-        """Sums of 20 decisions, sent forwards and backwards by two workers: PostgreSQL broke no deadlock."""
+        """The rewards of 20 decisions, sent again forwards and backwards by two workers: PostgreSQL broke no deadlock."""
         api.running(reward={"type": "count", "aggregation": "last"})
         decisions = [api.decide(unit_id=f"u{i}") for i in range(20)]
         send(api, *({"decision_id": d["decision_id"], "reward": 1} for d in decisions))
@@ -107,6 +113,9 @@ class TestExactlyOnce:
         with ThreadPoolExecutor(4) as pool:
             list(pool.map(work, range(4)))
 
+        for worker in (app, other_app):
+            worker.extensions[EXTENSION].stop()  # a session's counts are complete when it has ended
+        eventually(lambda: not query(SESSIONS))
         found = query("SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
         assert found == [{"deadlocks": 0}]
 
@@ -232,39 +241,39 @@ class TestRefused:
             ({"type": "continuous", "min": None, "max": None}, 1e16, "invalid"),
         ],
     )
-    def test_the_kind_of_reward_decides(self, api, spec, value, status):
+    def test_the_kind_of_reward_decides(self, shared_api, key, spec, value, status):
         """Type, min and max."""
-        api.running(reward=spec)
-        decision = api.decide()
+        shared_api.running(key, reward=spec)
+        decision = shared_api.decide(key)
 
-        assert api.reward(decision["decision_id"], value)["status"] == status
+        assert shared_api.reward(decision["decision_id"], value)["status"] == status
 
     @pytest.mark.parametrize("seconds", [-3600, 3600])
-    def test_a_clock_that_is_an_hour_off_is_refused(self, api, seconds):
+    def test_a_clock_that_is_an_hour_off_is_refused(self, shared_api, key, seconds):
         """A reward an hour before its decision, or an hour from now."""
-        api.running()
-        decision = api.decide()
+        shared_api.running(key)
+        decision = shared_api.decide(key)
 
-        result = api.reward(decision["decision_id"], 1, occurred_at=after(decision, seconds))
+        result = shared_api.reward(decision["decision_id"], 1, occurred_at=after(decision, seconds))
 
         assert result["status"] == "invalid"
 
     @pytest.mark.parametrize("seconds", [-60, 60])
-    def test_a_clock_that_is_a_minute_off_is_not(self, api, seconds):
+    def test_a_clock_that_is_a_minute_off_is_not(self, shared_api, key, seconds):
         """Five minutes are tolerated either way."""
-        api.running()
-        decision = api.decide()
+        shared_api.running(key)
+        decision = shared_api.decide(key)
 
-        result = api.reward(decision["decision_id"], 1, occurred_at=after(decision, seconds))
+        result = shared_api.reward(decision["decision_id"], 1, occurred_at=after(decision, seconds))
 
         assert result["status"] == "recorded"
 
     @pytest.mark.parametrize("n", [0, 1001])
-    def test_has_one_to_a_thousand_elements(self, api, n):
+    def test_has_one_to_a_thousand_elements(self, shared_api, n):
         """422 for the request as a whole."""
         rewards = [{"decision_id": UNKNOWN_ID, "reward": 1}] * n
 
-        assert api.post("/rewards", {"rewards": rewards}).status_code == 422
+        assert shared_api.post("/rewards", {"rewards": rewards}).status_code == 422
 
 
 class TestLate:
@@ -324,13 +333,13 @@ class TestSecondaryMetrics:
         assert differences() == []
 
     @pytest.mark.parametrize("metric", ["null", "true", "nan"])
-    def test_may_have_any_name_that_is_a_key(self, api, metric):
+    def test_may_have_any_name_that_is_a_key(self, shared_api, key, metric):
         """Also one that means something to PostgreSQL."""
-        api.running()
-        decision = api.decide()
+        shared_api.running(key)
+        decision = shared_api.decide(key)
 
-        assert api.reward(decision["decision_id"], 1, metric=metric)["status"] == "recorded"
-        (reward,) = api.get(f"/decisions/{decision['decision_id']}").json["rewards"]
+        assert shared_api.reward(decision["decision_id"], 1, metric=metric)["status"] == "recorded"
+        (reward,) = shared_api.get(f"/decisions/{decision['decision_id']}").json["rewards"]
         assert reward["metric"] == metric
 
     def test_a_name_that_is_no_key_is_invalid(self, api):
