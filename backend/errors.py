@@ -82,5 +82,9 @@ class StoreUnavailable(BanditError):
     """PostgreSQL did not answer, or not in time."""
 
 
+class StoreConflict(StoreUnavailable):
+    """Two transactions stood in each other's way; the store itself is well."""
+
+
 class StoreCircuitOpen(StoreUnavailable):
     """PostgreSQL failed repeatedly; calls to it are paused for a moment."""

@@ -6,7 +6,7 @@ from typing import TypeVar
 import pybreaker
 from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_random_exponential
 
-from backend.errors import StoreCircuitOpen, StoreUnavailable
+from backend.errors import StoreCircuitOpen, StoreConflict, StoreUnavailable
 
 FAILURES_TO_OPEN = 5
 OPEN_S = 2.0
@@ -18,14 +18,15 @@ T = TypeVar("T")
 class Guard:
     """Retries a whole transaction when the store is away, and stops calling a store that keeps failing.
 
-    Only StoreUnavailable counts as a failure; errors of the caller never trip the breaker. Each attempt counts.
+    Only outages count as failures: neither errors of the caller nor transactions that lost to another one trip the
+    breaker. Each attempt counts.
     """
 
     def __init__(self) -> None:
         self._breaker = pybreaker.CircuitBreaker(
             fail_max=FAILURES_TO_OPEN,
             reset_timeout=OPEN_S,
-            exclude=[lambda exc: not isinstance(exc, StoreUnavailable)],
+            exclude=[lambda exc: not _is_outage(exc)],
         )
         self._retrying = Retrying(
             retry=retry_if_exception(_is_worth_retrying),
@@ -55,6 +56,10 @@ class Guard:
                 return work()
         except pybreaker.CircuitBreakerError as exc:
             raise StoreCircuitOpen("calls to the database are paused for a moment") from exc
+
+
+def _is_outage(exc: BaseException) -> bool:
+    return isinstance(exc, StoreUnavailable) and not isinstance(exc, StoreConflict)
 
 
 def _is_worth_retrying(exc: BaseException) -> bool:

@@ -57,14 +57,15 @@ class Bench:
         """Run the closed-loop loads that were asked for."""
         options = self._options
         loads = [load for load in rounds.all_loads(options.batch) if load.point in options.points]
-        for played in rounds.play(
-            loads,
-            self._line_up.contestants,
-            self._scratch,
-            n_rounds=options.rounds,
-            seconds=options.seconds,
-        ):
-            self._note(played)
+        for group in rounds.groups(loads):
+            for played in rounds.play(
+                group,
+                self._line_up.contestants,
+                self._scratch,
+                n_rounds=options.rounds,
+                seconds=options.seconds,
+            ):
+                self._note(played)
 
     def _note(self, played: Played) -> None:
         """Keep one run; the warm-up counts only for what the log must hold."""

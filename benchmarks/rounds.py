@@ -75,6 +75,15 @@ def all_loads(decision_batch: int) -> tuple[Load, ...]:
     )
 
 
+def groups(loads: Sequence[Load]) -> list[Sequence[Load]]:
+    """Loads that may share rounds: batches come last, because the millions of rows they leave keep
+    PostgreSQL's vacuum busy for a while.
+    """
+    single = [load for load in loads if load.batch_size == 1]
+    batches = [load for load in loads if load.batch_size > 1]
+    return [group for group in (single, batches) if group]
+
+
 def play(
     loads: Sequence[Load],
     contestants: Mapping[str, Contestant],

@@ -9,10 +9,13 @@ from http import HTTPStatus
 
 import limits
 from flask import Flask, Response, g, request
+from limits import RateLimitItem
+from limits.errors import ConfigurationError
 from limits.storage import storage_from_string
 from limits.strategies import FixedWindowRateLimiter
 from werkzeug.exceptions import TooManyRequests
 
+from backend.errors import InvalidInput
 from backend.http import window_storage  # noqa: F401 - registers the scheme window://
 from backend.settings import Settings
 
@@ -22,8 +25,7 @@ RETRY_AFTER_S = 1
 
 def limit_requests(app: Flask, settings: Settings) -> None:
     """Count requests by API key, or by address where there is none; one too many is a 429 with Retry-After."""
-    limiter = FixedWindowRateLimiter(storage_from_string(settings.rate_limit_storage_url))
-    limit = limits.parse(settings.rate_limit)
+    limiter, limit = _limiter(settings), _limit(settings)
 
     def count_request() -> None:
         caller = _caller()
@@ -44,6 +46,24 @@ def limit_requests(app: Flask, settings: Settings) -> None:
 
     app.before_request(count_request)
     app.after_request(add_headers)
+
+
+def _limiter(settings: Settings) -> FixedWindowRateLimiter:
+    try:
+        return FixedWindowRateLimiter(storage_from_string(settings.rate_limit_storage_url))
+    except ConfigurationError as exc:
+        raise InvalidInput(
+            {"BANDSTAND_RATE_LIMIT_STORAGE_URL": [f"Cannot be used: {exc}"]}
+        ) from exc
+
+
+def _limit(settings: Settings) -> RateLimitItem:
+    try:
+        return limits.parse(settings.rate_limit)
+    except ValueError as exc:
+        raise InvalidInput(
+            {"BANDSTAND_RATE_LIMIT": [f"Cannot be used: {exc}; write 100/second"]}
+        ) from exc
 
 
 def _caller() -> str:

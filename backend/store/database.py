@@ -6,11 +6,12 @@ from typing import Any, LiteralString, TypeVar
 
 import orjson
 import psycopg
+from psycopg.errors import DeadlockDetected, SerializationFailure
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from backend.errors import StoreUnavailable
+from backend.errors import StoreConflict, StoreUnavailable
 from backend.resilience import Guard
 from backend.settings import Settings
 
@@ -108,5 +109,7 @@ def _translated() -> Iterator[None]:
     """Turn the driver's connection errors into ours."""
     try:
         yield
+    except (DeadlockDetected, SerializationFailure) as exc:
+        raise StoreConflict("the database put another transaction first") from exc
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as exc:
         raise StoreUnavailable("the database did not answer") from exc

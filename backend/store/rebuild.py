@@ -63,12 +63,21 @@ SELECT_DIFFERENCES = """
 
 LOCK_STATISTICS = "LOCK TABLE arm_statistics IN EXCLUSIVE MODE"
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
-DELETE_STATISTICS = "DELETE FROM arm_statistics"
+
+# Rows are emptied, not deleted, so that workers notice the change.
+EMPTY_STATISTICS = """
+    UPDATE arm_statistics
+    SET decisions = 0, propensity_sum = 0, rewards = 0, reward_sum = 0, reward_sum_squares = 0,
+        changed_xid = pg_current_xact_id()
+"""
 INSERT_STATISTICS = """
     INSERT INTO arm_statistics (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum, rewards,
                                 reward_sum, reward_sum_squares)
     SELECT experiment_id, metric, bucket, arm_id, 0, decisions, propensity_sum, rewards, reward_sum, reward_sum_squares
     FROM logged
+    ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
+    SET decisions = excluded.decisions, propensity_sum = excluded.propensity_sum, rewards = excluded.rewards,
+        reward_sum = excluded.reward_sum, reward_sum_squares = excluded.reward_sum_squares
 """
 
 
@@ -83,5 +92,5 @@ def mend_statistics(conn: Connection) -> None:
     """Replace all statistics by what follows from the log; writers wait meanwhile."""
     conn.execute(LOCK_STATISTICS)
     conn.execute(LOGGED_SUMS, {"bucket": f"{BUCKET_S} seconds"})
-    conn.execute(DELETE_STATISTICS)
+    conn.execute(EMPTY_STATISTICS)
     conn.execute(INSERT_STATISTICS)
