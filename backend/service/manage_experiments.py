@@ -60,9 +60,10 @@ class ManageExperiments:
             Replay: it was created before under this Idempotency-Key.
         """
         check(experiment)
+        draft = replace(experiment, updated_at=experiment.created_at)
 
         def work(conn: Connection) -> Experiment:
-            stored = table.insert_experiment(conn, experiment)
+            stored = table.insert_experiment(conn, draft)
             _audit(conn, stored, actor, "created", _difference({}, table.document_of(stored)))
             return stored
 

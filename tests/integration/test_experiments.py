@@ -20,6 +20,16 @@ def walk(api, *steps):
 class TestCreate:
     """POST /experiments"""
 
+    def test_a_continuous_reward_has_the_bounds_it_is_given(self, api):
+        """None given: none. And no default reward that its own bounds exclude."""
+        free = create(api, "free", reward={"type": "continuous"}).json["reward"]
+        rating = create(api, "rating", reward={"type": "continuous", "min": 1, "max": 5}).json[
+            "reward"
+        ]
+
+        assert (free["min"], free["max"], free["default_reward"]) == (None, None, 0)
+        assert (rating["min"], rating["max"], rating["default_reward"]) == (1, 5, None)
+
     def test_fills_in_the_contracts_defaults(self, api):
         """Every default of the contract, by value."""
         answer = create(api)
@@ -27,7 +37,7 @@ class TestCreate:
         assert answer.status_code == 201
         assert answer.headers["ETag"] == '"1"'
         created = answer.json
-        assert created.pop("created_at") <= created.pop("updated_at")
+        assert created.pop("created_at") == created.pop("updated_at")
         assert created == {
             "key": "test",
             "name": "test",

@@ -238,6 +238,7 @@ class TestRefused:
             ({"type": "continuous", "min": -1, "max": 5}, -1.01, "invalid"),
             ({"type": "continuous", "min": -1, "max": 5}, -1, "recorded"),
             ({"type": "continuous", "min": None, "max": None}, -1e15, "recorded"),
+            ({"type": "continuous"}, 12.5, "recorded"),
             ({"type": "continuous", "min": None, "max": None}, 1e16, "invalid"),
         ],
     )

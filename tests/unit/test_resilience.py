@@ -4,7 +4,7 @@ import pytest
 from tenacity import wait_none
 
 from backend import resilience
-from backend.errors import StoreCircuitOpen, StoreUnavailable, WrongState
+from backend.errors import StoreCircuitOpen, StoreConflict, StoreUnavailable, WrongState
 from backend.resilience import ATTEMPTS, FAILURES_TO_OPEN, Guard
 
 
@@ -70,6 +70,14 @@ def test_opens_after_five_failures(guard):
 
     assert guard.is_open
     assert first.n_runs + second.n_runs == FAILURES_TO_OPEN == 5
+
+
+def test_transactions_that_lose_to_another_are_tried_again_and_never_trip_it(guard):
+    """Ten deadlocks in a row, two a call, are twice what would open the breaker for an outage."""
+    for _ in range(FAILURES_TO_OPEN):
+        assert guard.call(Work(*(StoreConflict("deadlock") for _ in range(2)))) == "done"
+
+    assert not guard.is_open
 
 
 def test_an_open_breaker_stops_at_once(guard):

@@ -1,5 +1,6 @@
 """Experiments and arms."""
 
+from dataclasses import replace
 from typing import Any
 
 from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
@@ -91,8 +92,13 @@ class RewardSpecSchema(RewardSpecPatchSchema):
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> RewardSpec:
-        """A RewardSpec."""
-        return RewardSpec(**data)
+        """A RewardSpec. A continuous one has the bounds it is given, and no default outside of them."""
+        if data.get("type") is RewardType.CONTINUOUS:
+            data = {"min": None, "max": None, **data}
+        spec = RewardSpec(**data)
+        if "default_reward" not in data and spec.rejects(0.0):
+            return replace(spec, default_reward=None)
+        return spec
 
 
 class AllocationPatchSchema(Schema):
