@@ -23,10 +23,15 @@ def worker_exit(server, worker):  # type: ignore[no-untyped-def] # noqa: ARG001
         app.extensions["bandstand"].stop()
 
 
-def post_worker_init(worker):  # type: ignore[no-untyped-def] # noqa: ARG001
-    """Keep the garbage collector off what lives as long as the worker, and off requests that wait for a commit."""
+def post_worker_init(worker):  # type: ignore[no-untyped-def]
+    """Take requests only when the snapshots are loaded, or after a while, to say on /api/readyz why they are not.
+
+    Then keep the garbage collector off what lives as long as the worker, and off requests that wait for a commit.
+    """
     import gc
 
+    if "bandstand" in worker.wsgi.extensions:
+        worker.wsgi.extensions["bandstand"].snapshots.loaded.wait(timeout=10)
     gc.collect()
     gc.freeze()
     gc.set_threshold(20_000, 20, 20)

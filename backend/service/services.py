@@ -64,7 +64,7 @@ class Services:
         problems = {}
         if self.stopping.is_set():
             problems["service"] = "is stopping"
-        if self.snapshots.refreshed_at is None:
+        if not self.snapshots.loaded.is_set():
             problems["snapshots"] = "not loaded yet"
         try:
             self.database.fetch("SELECT 1 AS up")

@@ -6,6 +6,7 @@ are published in the database under a number, and whoever sees a newer number ad
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -126,7 +127,7 @@ class Snapshots:
         self._by_key: dict[str, Snapshot] = {}
         self._by_id: dict[int, Snapshot] = {}
         self._sums = _Sums()
-        self.refreshed_at: float | None = None
+        self.loaded = threading.Event()
 
     def get(self, experiment_key: str) -> Snapshot:
         """The snapshot in memory; asks the database only for an experiment never heard of.
@@ -164,7 +165,7 @@ class Snapshots:
         due = [s for s in list(self._by_id.values()) if _is_running(s) and s.due_at <= now]
         if due:
             self._publish(due)
-        self.refreshed_at = time.monotonic()
+        self.loaded.set()
 
     def _reload(self, conn: Connection, experiment_key: str) -> Snapshot:
         row = policy_snapshots.select_latest(conn, experiment_key)

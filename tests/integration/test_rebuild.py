@@ -67,9 +67,15 @@ def test_finds_a_missing_and_an_invented_row(history, query, capsys):
     assert "2020-01-01T00:00Z: decisions 3 should be 0" in capsys.readouterr().out
 
 
+def learned(api):
+    """The results of all arms, but for the propensity, which follows when the next version is published."""
+    arms = api.get("/experiments/test/results").json["arms"]
+    return [{name: value for name, value in arm.items() if name != "propensity"} for arm in arms]
+
+
 def test_mends_what_differs(history, api, query, differences, capsys):
     """Without --check: status 0, no difference afterwards, and the results are those of before."""
-    before = api.get("/experiments/test/results").json["arms"]
+    before = learned(api)
     query("UPDATE arm_statistics SET decisions = decisions + 5, reward_sum = 0")
     assert differences()
 
@@ -78,7 +84,7 @@ def test_mends_what_differs(history, api, query, differences, capsys):
     assert status == 0
     assert "mended" in capsys.readouterr().out
     assert differences() == []
-    assert api.get("/experiments/test/results").json["arms"] == before
+    assert learned(api) == before
 
 
 def test_workers_learn_from_what_was_mended(history, api, query):
