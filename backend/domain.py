@@ -22,6 +22,8 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKET_S = 60
 """Width of a statistics bucket, in seconds of the decisions' time."""
 MAX_ARMS = 1000
+SMALLEST_RANGE = 1e-9
+"""Least distance of a reward's min and max, relative to the larger of them (and of 1)."""
 DEFAULT_FLOOR = 0.01
 DEFAULT_FLOOR_MASS = 0.5
 """With so many arms that DEFAULT_FLOOR would take more than this share of the traffic, the default floor is lower."""
@@ -440,8 +442,10 @@ def check_experiment(experiment: Experiment) -> None:
 
 
 def _check_reward(reward: RewardSpec) -> Mapping[str, list[str]]:
-    if reward.min is not None and reward.max is not None and reward.min >= reward.max:
-        return {"reward.min": ["Must be below reward.max."]}
+    if reward.min is not None and reward.max is not None:
+        least = SMALLEST_RANGE * max(1.0, abs(reward.min), abs(reward.max))
+        if reward.max - reward.min < least:
+            return {"reward.min": [f"Must be below reward.max, by at least {least:g}."]}
     if reward.default_reward is not None and (why := reward.rejects(reward.default_reward)):
         return {"reward.default_reward": [f"Not a possible reward: {why}."]}
     return {}

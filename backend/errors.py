@@ -86,5 +86,9 @@ class StoreConflict(StoreUnavailable):
     """Two transactions stood in each other's way; the store itself is well."""
 
 
+class StoreTooSlow(BanditError):
+    """PostgreSQL gave up on a query that took too long, or waited too long for a lock; the store itself is well."""
+
+
 class StoreCircuitOpen(StoreUnavailable):
     """PostgreSQL failed repeatedly; calls to it are paused for a moment."""

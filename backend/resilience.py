@@ -50,6 +50,10 @@ class Guard:
         result: T = self._retrying(self._attempt, work)
         return result
 
+    def call_once(self, work: Callable[[], T]) -> T:
+        """Run ``work``, which may not be safe to run again, once. Raises like ``call``."""
+        return self._attempt(work)
+
     def _attempt(self, work: Callable[[], T]) -> T:
         try:
             with self._breaker.calling():  # .call() would hold the breaker's lock during the query

@@ -11,7 +11,7 @@ from backend.errors import Forbidden, Unauthenticated
 from backend.service.manage_keys import Authenticate
 
 ViewT = TypeVar("ViewT", bound=Callable[..., Any])
-SCHEME = "Bearer "
+SCHEME = "bearer "
 
 
 def requires(role: Role) -> Callable[[ViewT], ViewT]:
@@ -84,4 +84,4 @@ def required_roles(app: Flask) -> dict[str, Role | None]:
 
 
 def _secret_in(header: str) -> str:
-    return header[len(SCHEME) :].strip() if header.startswith(SCHEME) else ""
+    return header[len(SCHEME) :].strip() if header[: len(SCHEME)].lower() == SCHEME else ""

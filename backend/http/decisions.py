@@ -58,7 +58,8 @@ def create_decisions(body: Json) -> Response:
     def render(outcomes: Sequence[Decision | BanditError]) -> tuple[int, bytes]:
         return HTTPStatus.OK, json_bytes(_dump_batch(elements, outcomes, request_id))
 
-    outcomes = services().decide.batch(valid, claim(render)) if valid else []
+    claimed = claim(render)
+    outcomes = services().decide.batch(valid, claimed) if valid or claimed else []
     return json_response(_dump_batch(elements, outcomes, request_id))
 
 

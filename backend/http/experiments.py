@@ -3,12 +3,12 @@
 from http import HTTPStatus
 from typing import Any
 
-from flask import Response
-from marshmallow import fields
+from flask import Response, request
+from marshmallow import Schema, fields
 
 from backend.domain import Arm, Experiment, Json, Role, Status
 from backend.http.auth import actor, requires
-from backend.http.body import Blueprint
+from backend.http.body import Blueprint, load_body, parse_json, read_body
 from backend.http.context import services
 from backend.http.headers import claim, expected_version, with_version
 from backend.http.json import json_bytes, json_response
@@ -30,6 +30,9 @@ blueprint = Blueprint(
     url_prefix="/api/v1/experiments",
     description="What is tried, and on what terms.",
 )
+
+
+NOTHING = Schema()
 
 
 class ExperimentsQuerySchema(NumberedPageQuerySchema):
@@ -146,7 +149,9 @@ def manage() -> ManageExperiments:
 
 
 def _walk(step: Any, experiment_key: str) -> Response:
-    """One step of the life cycle."""
+    """One step of the life cycle. It takes no fields: a body is empty, null or an empty object."""
+    if request.content_length and parse_json(read_body()) is not None:
+        load_body(NOTHING)
     return _answer(
         step(experiment_key, actor(), claim(_rendered(HTTPStatus.OK)), expected_version())
     )

@@ -6,7 +6,8 @@ from flask import Blueprint, Response
 
 from backend.http.auth import public
 from backend.http.context import services
-from backend.http.json import json_response
+from backend.http.json import json_bytes, json_response
+from backend.http.problems import MEDIA_TYPE, problem
 
 blueprint = Blueprint("health", __name__, url_prefix="/api")
 
@@ -22,8 +23,10 @@ def healthz() -> Response:
 @public
 def readyz() -> Response:
     """Whether this worker can serve; 503 and which part cannot, if not."""
-    problems = services().not_ready()
-    if problems:
+    parts = services().not_ready()
+    if parts:
         status = HTTPStatus.SERVICE_UNAVAILABLE
-        return json_response({"status": "not ready", "parts": problems}, status)
+        detail = "; ".join(f"{part}: {why}" for part, why in parts.items())
+        body = {**problem(status, "not-ready", "This worker cannot serve", detail), "parts": parts}
+        return Response(json_bytes(body), status, content_type=MEDIA_TYPE)
     return json_response({"status": "ready"})

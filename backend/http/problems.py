@@ -29,6 +29,7 @@ STATUS: dict[type[BanditError], HTTPStatus] = {
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.StoreTooSlow: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreConflict: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreCircuitOpen: HTTPStatus.SERVICE_UNAVAILABLE,
 }

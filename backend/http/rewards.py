@@ -46,7 +46,10 @@ def create_rewards(body: Json) -> Response:
 @blueprint.arguments(RetractQuerySchema(), location="query")
 @blueprint.response(HTTPStatus.NO_CONTENT)
 def retract_reward(query: Json, decision_id: Any) -> None:
-    """Take back the reward of a decision: the statistics are as if it had never come."""
+    """Take back the reward of a decision: the statistics are as if it had never come.
+
+    Sent again after that, the same reward is recorded anew.
+    """
     services().record_rewards.retract(str(decision_id), query["metric"], actor())
 
 

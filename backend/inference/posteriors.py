@@ -107,7 +107,9 @@ class GammaFamily:
 
     def posterior(self, stats: ArmStats) -> GammaPosterior:
         """Gamma(shape + sum of counts, rate + pulls)."""
-        return GammaPosterior(self.shape + stats.reward_sum, self.rate + stats.pulls)
+        return GammaPosterior(
+            self.shape + np.maximum(stats.reward_sum, 0.0), self.rate + stats.pulls
+        )
 
     def prior(self) -> Json:
         """Family and parameters."""

@@ -11,7 +11,13 @@ from typing import cast
 import uuid_utils
 
 from backend.domain import Claim, Decision, DecisionRequest, Experiment, Status
-from backend.errors import ArmNotFound, BanditError, ExperimentChanged, InvalidInput, WrongState
+from backend.errors import (
+    BanditError,
+    ExperimentChanged,
+    ExperimentNotFound,
+    InvalidInput,
+    WrongState,
+)
 from backend.service.commit import DecisionItem, LogItem, LogResult
 from backend.service.seeded_random import random_numbers
 from backend.service.snapshot import Snapshot, Snapshots
@@ -95,7 +101,7 @@ class Decide:
         """The snapshot to decide from; a refusal is checked against the database first."""
         try:
             snapshot = self._snapshots.get(experiment_key)
-        except BanditError as exc:
+        except ExperimentNotFound as exc:
             return exc
         return snapshot if _refusal(snapshot.experiment) is None else self._reload(experiment_key)
 
@@ -103,7 +109,7 @@ class Decide:
         """As ``_find``, from the database."""
         try:
             snapshot = self._snapshots.reload(experiment_key)
-        except BanditError as exc:
+        except ExperimentNotFound as exc:
             return exc
         return _refusal(snapshot.experiment) or snapshot
 
@@ -168,9 +174,10 @@ def _eligible_arm_ids(snapshot: Snapshot, request: DecisionRequest) -> tuple[int
             raise WrongState(f"experiment '{snapshot.experiment.key}' has no active arm")
         return None
     try:
-        arm_ids = tuple(sorted({snapshot.experiment.arm_id(key) for key in request.eligible_arms}))
-    except ArmNotFound as exc:
-        raise InvalidInput({"eligible_arms": [str(exc)]}) from exc
+        arm_ids = tuple(sorted({snapshot.arm_ids[key] for key in request.eligible_arms}))
+    except KeyError as exc:
+        message = f"experiment '{snapshot.experiment.key}' has no arm {exc}"
+        raise InvalidInput({"eligible_arms": [message]}) from exc
     if not snapshot.eligible(arm_ids).any():
         raise WrongState("none of eligible_arms is active")
     return arm_ids

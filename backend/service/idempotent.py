@@ -27,4 +27,4 @@ def idempotently(database: Database, claim: Claim | None, work: Callable[[Connec
         store_answer(conn, claim, *claim.render(result))
         return result
 
-    return database.transaction(claimed)
+    return database.transaction(claimed, is_repeatable=claim is not None)

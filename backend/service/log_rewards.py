@@ -175,9 +175,8 @@ def _learn_difference(
         arm_id=pending.arm_id,
         decided_at=pending.decided_at,
         shard=shard,
-        rewards=(after is not None) - (before is not None),
-        reward_sum=(after or 0.0) - (before or 0.0),
-        reward_sum_squares=(after or 0.0) ** 2 - (before or 0.0) ** 2,
+        before=before,
+        after=after,
     )
 
 

@@ -153,7 +153,10 @@ class ManageExperiments:
                 raise StaleVersion(
                     f"experiment '{key}' is at version {old.version}, not {expected_version}; read it again"
                 )
-            new = replace(change(old), version=old.version + 1, updated_at=utc_now())
+            changed = change(old)
+            if changed == old:
+                return old
+            new = replace(changed, version=old.version + 1, updated_at=utc_now())
             check(new)
             table.update_experiment(conn, new)
             if old.status is Status.DRAFT and new.status is Status.RUNNING:

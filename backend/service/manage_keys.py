@@ -77,7 +77,10 @@ class ManageKeys:
 
     def revoke(self, key_id: str) -> None:
         """Revoke a key; on return no worker anywhere accepts it. Raises KeyNotFound."""
-        if not self._database.transaction(lambda conn: table.revoke_key(conn, key_id)):
+        is_revoked = self._database.transaction(
+            lambda conn: table.revoke_key(conn, key_id), is_repeatable=False
+        )
+        if not is_revoked:
             raise KeyNotFound(f"there is no valid key '{key_id}'")
         time.sleep(LEASE_S)
 

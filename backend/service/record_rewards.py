@@ -45,7 +45,9 @@ class RecordRewards:
         Raises:
             RewardNotFound: there is none.
         """
-        self._database.transaction(lambda conn: self._retract(conn, decision_id, metric, actor))
+        self._database.transaction(
+            lambda conn: self._retract(conn, decision_id, metric, actor), is_repeatable=False
+        )
 
     def _retract(self, conn: Connection, decision_id: str, metric: str, actor: ApiKey) -> None:
         decision = select_decided(conn, [decision_id]).get(decision_id)
@@ -62,9 +64,8 @@ class RecordRewards:
                 arm_id=decision["arm_id"],
                 decided_at=decision["decided_at"],
                 shard=RETRACTION_SHARD,
-                rewards=-1,
-                reward_sum=-value,
-                reward_sum_squares=-(value**2),
+                before=value,
+                after=None,
             )
         insert_audit(
             conn,

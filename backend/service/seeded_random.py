@@ -1,4 +1,7 @@
-"""The sequence of random numbers of a seeded experiment: the n-th decision of the experiment takes the n-th number."""
+"""The sequence of random numbers of a seeded experiment: the n-th choice of the experiment takes the n-th number.
+
+A choice that is made again (under an Idempotency-Key, or because the experiment changed meanwhile) takes a number too.
+"""
 
 import hashlib
 from collections.abc import Iterator

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import structlog
 
 from backend.domain import utc_now
-from backend.errors import StoreUnavailable
+from backend.errors import BanditError, StoreUnavailable
 from backend.resilience import Guard
 from backend.service.commit import CommitLog
 from backend.service.decide import Decide, Writer
@@ -24,6 +24,7 @@ from backend.store.idempotency import delete_expired
 from backend.store.partitions import ensure_partitions
 
 MAINTENANCE_S = 3600.0
+MAINTENANCE_RETRY_S = 60.0
 DRAIN_S = 20.0
 
 log = structlog.get_logger(__name__)
@@ -77,7 +78,7 @@ class Services:
             try:
                 self.authenticate.refresh()
                 self.snapshots.refresh()
-            except StoreUnavailable as exc:
+            except BanditError as exc:
                 log.warning("refresh failed", reason=str(exc))
             except Exception:  # the loop must outlive any one failure
                 log.exception("refresh failed")
@@ -85,18 +86,22 @@ class Services:
 
     def _maintain(self) -> None:
         while not self.stopping.is_set():
-            try:
-                self.database.transaction(_maintain_once)
-            except StoreUnavailable as exc:
-                log.warning("maintenance failed", reason=str(exc))
-            except Exception:  # the loop must outlive any one failure
-                log.exception("maintenance failed")
-            self.stopping.wait(MAINTENANCE_S)
+            wait_s = MAINTENANCE_S
+            for task in (delete_expired, _prepare_partitions):
+                try:
+                    self.database.transaction(task)
+                except BanditError as exc:
+                    wait_s = MAINTENANCE_RETRY_S
+                    log.warning("maintenance failed", task=task.__name__, reason=str(exc))
+                except Exception:  # the loop must outlive any one failure
+                    log.exception("maintenance failed")
+            self.stopping.wait(wait_s)
 
 
-def _maintain_once(conn: Connection) -> None:
+def _prepare_partitions(conn: Connection) -> None:
+    """Make coming partitions; never let decisions queue behind the wish to."""
+    conn.execute("SET LOCAL lock_timeout = '200ms'")
     ensure_partitions(conn, utc_now())
-    delete_expired(conn)
 
 
 def build_services(settings: Settings) -> Services:

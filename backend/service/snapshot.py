@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 
 import numpy as np
 
@@ -53,11 +54,13 @@ class Snapshot:
     statistics: ArmStatistics
     due_at: float = 0.0
     policy: Policy = field(init=False)
+    arm_ids: Mapping[str, int] = field(init=False)
     has_active_arm: bool = field(init=False)
     _vectors: dict[tuple[int, ...] | None, Vector] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.policy = build_policy(self.experiment.policy, self.experiment.reward)
+        self.arm_ids = {arm.key: i for i, arm in enumerate(self.experiment.arms)}
         self.has_active_arm = bool(self.experiment.active_arms().any())
 
     def vector(self, eligible_arm_ids: tuple[int, ...] | None, context: Json | None) -> Vector:
@@ -224,12 +227,12 @@ class _Sums:
 
     def __init__(self) -> None:
         self.horizon = "0"
-        self._blocks: dict[int, dict[object, FloatArray]] = {}
+        self._blocks: dict[int, dict[datetime, FloatArray]] = {}
 
     def update(self, changed: tuple[str, list[Row]]) -> None:
         """Replace the hours that were read anew."""
         self.horizon, rows = changed
-        fresh: dict[tuple[int, object], list[Row]] = {}
+        fresh: dict[tuple[int, datetime], list[Row]] = {}
         for row in rows:
             fresh.setdefault((row["experiment_id"], row["block"]), []).append(row)
         for (experiment_id, block), arms in fresh.items():
@@ -246,7 +249,11 @@ class _Sums:
     def totals(self, experiment: Experiment) -> ArmStatistics:
         """Sums over all hours."""
         totals = np.zeros((experiment.n_arms, 4))
-        for sums in self._blocks.get(experiment.experiment_id, {}).values():
+        blocks = self._blocks.get(experiment.experiment_id, {})
+        for block in sorted(
+            blocks
+        ):  # in one order everywhere, so that all workers get the same sums
+            sums = blocks[block]
             totals[: len(sums)] += sums[: experiment.n_arms]
         return ArmStatistics.from_matrix(totals)
 

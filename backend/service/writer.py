@@ -43,10 +43,11 @@ ResultT = TypeVar("ResultT")
 class _Ticket(Generic[ItemT, ResultT]):
     """An item in the queue, and the latch its request waits at."""
 
-    __slots__ = ("done", "item", "result")
+    __slots__ = ("done", "is_abandoned", "item", "result")
 
     def __init__(self, item: ItemT) -> None:
         self.item = item
+        self.is_abandoned = False
         self.result: ResultT | Exception | None = None
         self.done = threading.Lock()
         self.done.acquire()
@@ -89,12 +90,13 @@ class GroupCommitWriter(Generic[ItemT, ResultT]):
         """Store ``item`` and return its result once it is durable.
 
         Raises:
-            StoreUnavailable: it could not be stored in time. It may still be stored later.
+            StoreUnavailable: it was not confirmed in time. It is stored only if its commit was under way.
             BanditError: whatever ``commit`` answered for this item.
         """
         ticket: _Ticket[ItemT, ResultT] = _Ticket(item)
         self._queue.put(ticket)
         if not ticket.done.acquire(timeout=self._timeout_s):
+            ticket.is_abandoned = True
             raise StoreUnavailable("the database did not confirm in time")
         if isinstance(ticket.result, Exception):
             raise ticket.result
@@ -119,6 +121,8 @@ class GroupCommitWriter(Generic[ItemT, ResultT]):
             if ticket is None:
                 self._queue.put(None)  # found again when the rest is done
                 return batch or None
+            if ticket.is_abandoned:
+                continue
             if _is_twin(ticket.item, claims):
                 self._held.append(ticket)
             else:

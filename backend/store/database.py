@@ -6,12 +6,12 @@ from typing import Any, LiteralString, TypeVar
 
 import orjson
 import psycopg
-from psycopg.errors import DeadlockDetected, SerializationFailure
+from psycopg.errors import DeadlockDetected, LockNotAvailable, QueryCanceled, SerializationFailure
 from psycopg.rows import dict_row
 from psycopg.types.json import set_json_dumps, set_json_loads
 from psycopg_pool import ConnectionPool, PoolTimeout
 
-from backend.errors import StoreConflict, StoreUnavailable
+from backend.errors import StoreConflict, StoreTooSlow, StoreUnavailable
 from backend.resilience import Guard
 from backend.settings import Settings
 
@@ -60,20 +60,18 @@ class Database:
         """Close all connections."""
         self._pool.close()
 
-    @property
-    def is_open(self) -> bool:
-        """Whether calls are tried at all: False while the breaker refuses them."""
-        return not self._guard.is_open
-
-    def transaction(self, work: Callable[[Connection], T]) -> T:
+    def transaction(self, work: Callable[[Connection], T], *, is_repeatable: bool = True) -> T:
         """Run ``work`` in one transaction: committed when it returns, rolled back when it raises.
 
-        ``work`` may run more than once and must be safe to.
+        ``is_repeatable``: it is safe to run ``work`` again when it is not known whether it was committed. If not, it
+        is tried once.
 
         Raises:
             StoreUnavailable: PostgreSQL is away, or did not answer in time.
+            StoreTooSlow: a query ran into its time limit.
         """
-        return self._guard.call(lambda: self._attempt(work))
+        call = self._guard.call if is_repeatable else self._guard.call_once
+        return call(lambda: self._attempt(work))
 
     def _attempt(self, work: Callable[[Connection], T]) -> T:
         with _translated(), self._pool.connection() as conn, conn.transaction():
@@ -98,6 +96,7 @@ class Database:
         """Rows of a long result, read ``size`` at a time by a server-side cursor."""
         with _translated(), self._pool.connection() as conn, conn.transaction():
             conn.execute("SET LOCAL statement_timeout = 0")
+            conn.execute("SET LOCAL idle_in_transaction_session_timeout = 0")  # a reader may pause
             with conn.cursor(name="stream") as cursor:
                 cursor.itersize = size
                 cursor.execute(query, params)
@@ -109,6 +108,8 @@ def _translated() -> Iterator[None]:
     """Turn the driver's connection errors into ours."""
     try:
         yield
+    except (QueryCanceled, LockNotAvailable) as exc:
+        raise StoreTooSlow("the database took too long for this") from exc
     except (DeadlockDetected, SerializationFailure) as exc:
         raise StoreConflict("the database put another transaction first") from exc
     except (psycopg.OperationalError, psycopg.InterfaceError, PoolTimeout) as exc:

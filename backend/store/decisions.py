@@ -20,6 +20,7 @@ INSERT_DECISIONS = """
     ), stale AS (
         SELECT decision_id FROM input JOIN experiments e USING (experiment_id)
         WHERE input.experiment_version <> e.version
+              AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.decision_id = input.decision_id) -- a commit unheard of
     ), inserted AS (
         INSERT INTO decisions (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                                decided_at, propensity, random_number, unit_id, eligible_arm_ids, context,
@@ -58,8 +59,9 @@ SELECT_DECIDED = """
 SELECT_LOG = """
     SELECT d.*, r.rewards
     FROM decisions d LEFT JOIN LATERAL (
-        SELECT json_agg(json_build_object('metric', metric, 'reward', value, 'late', is_late,
-                                            'occurred_at', coalesce(occurred_at, received_at))
+        SELECT json_agg(json_build_object('metric', metric, 'reward', value, 'is_late', is_late, 'occurred_at',
+                                            to_char(coalesce(occurred_at, received_at) AT TIME ZONE 'UTC',
+                                                    'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'))
                          ORDER BY metric, sequence) AS rewards
         FROM rewards WHERE rewards.decision_id = d.decision_id AND retracted_at IS NULL
     ) r ON true

@@ -28,9 +28,8 @@ LOGGED_SUMS = """
     )
     SELECT experiment_id, metric, date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
            sum(decisions)::bigint AS decisions, sum(propensity_sum) AS propensity_sum, sum(rewards)::bigint AS rewards,
-           sum(value) AS reward_sum,
-           sum(CASE WHEN abs(value) < 1e-100 THEN 0.0 ELSE value * value END) AS reward_sum_squares
-    FROM additions
+           sum(exact) AS reward_sum, sum(exact * exact) AS reward_sum_squares
+    FROM additions, LATERAL (SELECT exact_decimal(value) AS exact) e
     GROUP BY experiment_id, metric, bucket, arm_id
 """
 
@@ -56,7 +55,7 @@ SELECT_DIFFERENCES = """
     FROM compared c JOIN experiments e USING (experiment_id)
     WHERE served_decisions <> logged_decisions OR served_rewards <> logged_rewards
        OR abs(served_propensity_sum - logged_propensity_sum) > 1e-9 * (1 + abs(logged_propensity_sum))
-       OR abs(served_reward_sum - logged_reward_sum) > 1e-9 * (1 + sqrt(logged_reward_sum_squares * logged_rewards))
+       OR abs(served_reward_sum - logged_reward_sum) > 1e-9 * (1 + sqrt(abs(logged_reward_sum_squares) * logged_rewards))
        OR abs(served_reward_sum_squares - logged_reward_sum_squares) > 1e-9 * (1 + logged_reward_sum_squares)
     ORDER BY e.experiment_key, c.bucket, c.arm_id, c.metric
 """

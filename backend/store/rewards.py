@@ -11,10 +11,10 @@ from backend.store.database import Connection, Row
 INSERT_FIRST_REWARDS = """
     WITH input AS (
         SELECT * FROM unnest(
-            %(decision_id)s::uuid[], %(metric)s::text[], %(value)s::float8[], %(square)s::float8[],
+            %(decision_id)s::uuid[], %(metric)s::text[], %(value)s::float8[],
             %(occurred_at)s::timestamptz[], %(is_late)s::bool[], %(experiment_id)s::int[], %(arm_id)s::int[],
             %(decided_at)s::timestamptz[], %(is_learned)s::bool[]
-        ) AS input (decision_id, metric, value, square, occurred_at, is_late, experiment_id, arm_id, decided_at,
+        ) AS input (decision_id, metric, value, occurred_at, is_late, experiment_id, arm_id, decided_at,
                     is_learned)
     ), inserted AS (
         INSERT INTO rewards (decision_id, metric, sequence, value, occurred_at, received_at, is_late)
@@ -26,7 +26,7 @@ INSERT_FIRST_REWARDS = """
         INSERT INTO arm_statistics AS s
             (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares)
         SELECT experiment_id, metric, date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
-               %(shard)s, count(*), sum(value), sum(square)
+               %(shard)s, count(*), sum(exact_decimal(value)), sum(exact_decimal(value) * exact_decimal(value))
         FROM input JOIN inserted USING (decision_id, metric)
         WHERE is_learned
         GROUP BY experiment_id, metric, bucket, arm_id
@@ -94,7 +94,6 @@ def insert_first_rewards(
         "decision_id": plain_array(r.decision_id for r in rewards),
         "metric": [r.metric for r in rewards],  # a metric may be called null
         "value": plain_array(r.value for r in rewards),
-        "square": plain_array(r.value**2 for r in rewards),
         "occurred_at": [r.occurred_at for r in rewards],
         "is_late": plain_array(r.is_late for r in rewards),
         "experiment_id": plain_array(r.experiment_id for r in rewards),

@@ -6,10 +6,15 @@ from backend.domain import BUCKET_S
 from backend.store.database import Connection, Row
 
 ADD_TO_STATISTICS = """
+    WITH change AS (
+        SELECT coalesce(exact_decimal(%(before)s), 0) AS before,
+               coalesce(exact_decimal(%(after)s), 0) AS after
+    )
     INSERT INTO arm_statistics AS s
         (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares)
-    VALUES (%(experiment_id)s, %(metric)s, date_bin(%(bucket)s, %(decided_at)s, timestamptz 'epoch'), %(arm_id)s,
-            %(shard)s, %(rewards)s, %(reward_sum)s, %(reward_sum_squares)s)
+    SELECT %(experiment_id)s, %(metric)s, date_bin(%(bucket)s, %(decided_at)s, timestamptz 'epoch'), %(arm_id)s,
+           %(shard)s, %(rewards)s, after - before, after * after - before * before
+    FROM change
     ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
     SET rewards = s.rewards + excluded.rewards,
         reward_sum = s.reward_sum + excluded.reward_sum,
@@ -25,7 +30,7 @@ SELECT_CHANGED_BLOCKS = """
         WHERE changed_xid >= %(since)s::xid8 AND metric = 'primary' AND status IN ('running', 'paused')
     )
     SELECT c.experiment_id, c.block, s.arm_id, sum(s.decisions)::float8 AS decisions, sum(s.rewards)::float8 AS rewards,
-           sum(s.reward_sum) AS reward_sum, sum(s.reward_sum_squares) AS reward_sum_squares
+           sum(s.reward_sum)::float8 AS reward_sum, sum(s.reward_sum_squares)::float8 AS reward_sum_squares
     FROM changed c JOIN arm_statistics s
         ON s.experiment_id = c.experiment_id AND s.metric = 'primary'
         AND s.bucket >= c.block AND s.bucket < c.block + interval '1 hour'
@@ -35,8 +40,8 @@ SELECT_CHANGED_BLOCKS = """
 SELECT_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon"
 
 SELECT_TOTALS = """
-    SELECT arm_id, sum(decisions)::float8 AS decisions, sum(rewards)::float8 AS rewards, sum(reward_sum) AS reward_sum,
-           sum(reward_sum_squares) AS reward_sum_squares,
+    SELECT arm_id, sum(decisions)::float8 AS decisions, sum(rewards)::float8 AS rewards,
+           sum(reward_sum)::float8 AS reward_sum, sum(reward_sum_squares)::float8 AS reward_sum_squares,
            coalesce(sum(decisions - rewards) FILTER (WHERE bucket >= %(pending_since)s), 0)::bigint AS pending
     FROM arm_statistics
     WHERE experiment_id = %(experiment_id)s AND metric = 'primary'
@@ -47,7 +52,7 @@ SELECT_SERIES = """
     SELECT date_trunc(%(unit)s, bucket) AS bucket, arm_id, sum(decisions)::bigint AS decisions,
            sum(propensity_sum) AS propensity_sum,
            coalesce(sum(rewards) FILTER (WHERE metric = %(metric)s), 0)::bigint AS rewards,
-           coalesce(sum(reward_sum) FILTER (WHERE metric = %(metric)s), 0.0) AS reward_sum
+           coalesce(sum(reward_sum) FILTER (WHERE metric = %(metric)s), 0)::float8 AS reward_sum
     FROM arm_statistics
     WHERE experiment_id = %(experiment_id)s AND metric IN ('primary', %(metric)s)
           AND date_trunc(%(unit)s, bucket) >= coalesce(%(since)s::timestamptz, '-infinity')
@@ -64,20 +69,19 @@ def add_to_statistics(
     arm_id: int,
     decided_at: datetime,
     shard: int,
-    rewards: int,
-    reward_sum: float,
-    reward_sum_squares: float,
+    before: float | None,
+    after: float | None,
 ) -> None:
-    """Add (or take away) what one decision's reward changed."""
+    """Add what one decision's reward changed, from its value ``before`` to ``after``; None: it has none."""
     params = {
         "experiment_id": experiment_id,
         "metric": metric,
         "arm_id": arm_id,
         "decided_at": decided_at,
         "shard": shard,
-        "rewards": rewards,
-        "reward_sum": reward_sum,
-        "reward_sum_squares": reward_sum_squares,
+        "rewards": (after is not None) - (before is not None),
+        "before": before,
+        "after": after,
         "bucket": f"{BUCKET_S} seconds",
     }
     conn.execute(ADD_TO_STATISTICS, params)

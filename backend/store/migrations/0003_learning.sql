@@ -1,7 +1,13 @@
 -- What is learned: sums, and nothing else.
 
+-- A reward as an exact decimal: through text, because a direct cast would round to 15 digits; to 100 decimals, so that
+-- neither it nor its square is ever too small for a double again.
+CREATE FUNCTION exact_decimal(value double precision) RETURNS numeric LANGUAGE sql IMMUTABLE
+    AS 'SELECT round(value::text::numeric, 100)';
+
 -- One row per experiment, metric, minute of the decisions' time, arm, and shard. Writers add; shards keep them from
--- waiting for each other. changed_xid lets a reader ask for what changed since it last looked.
+-- waiting for each other. Sums of rewards are numeric, so that what was added can be taken away again without a rest,
+-- in any order. changed_xid lets a reader ask for what changed since it last looked.
 CREATE TABLE arm_statistics (
     experiment_id      integer NOT NULL,
     metric             text NOT NULL,
@@ -11,8 +17,8 @@ CREATE TABLE arm_statistics (
     decisions          bigint NOT NULL DEFAULT 0,
     propensity_sum     double precision NOT NULL DEFAULT 0,
     rewards            bigint NOT NULL DEFAULT 0,
-    reward_sum         double precision NOT NULL DEFAULT 0,
-    reward_sum_squares double precision NOT NULL DEFAULT 0,
+    reward_sum         numeric NOT NULL DEFAULT 0,
+    reward_sum_squares numeric NOT NULL DEFAULT 0,
     changed_xid        xid8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (experiment_id, metric, bucket, arm_id, shard)
 ) WITH (fillfactor = 70, autovacuum_vacuum_scale_factor = 0.02);
