@@ -31,6 +31,8 @@ from deploy_cli.targets import LocalTarget
 
 DEFAULT_PORT = 8080
 LOCK_TIMEOUT_S = 180.0
+RELEASE_TIMEOUT_S = 10.0
+"""A client that was just calling may hold the service's port as its own for a moment."""
 
 
 class LocalEnvironment:
@@ -153,7 +155,7 @@ class LocalEnvironment:
             ports.require_free(port, self._runner)
         if done := self._service.stop():
             yield f"{done}, to be started again"
-        ports.require_free(port, self._runner)
+        ports.require_free(port, self._runner, RELEASE_TIMEOUT_S)
         if self._target.database_url is not None:
             yield "using the PostgreSQL of DATABASE_URL"
         elif self._postgres.pid() is None:

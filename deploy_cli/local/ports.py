@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import shutil
 import socket
+import time
 
 from deploy_cli.argv import system
 from deploy_cli.errors import CommandFailed, PortTaken
 from deploy_cli.runner import Runner
 
 HOST = "127.0.0.1"
+POLL_S = 0.1
 
 
 def is_free(port: int) -> bool:
@@ -36,13 +38,17 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
-def require_free(port: int, runner: Runner) -> None:
-    """Complain if another program listens on the service's port.
+def require_free(port: int, runner: Runner, wait_s: float = 0.0) -> None:
+    """Complain if another program uses the service's port, and does not leave it within ``wait_s`` seconds.
 
     Raises:
         PortTaken: it does; names the program if that is cheaply known.
     """
-    if not is_free(port):
+    deadline = time.monotonic() + wait_s
+    while not is_free(port):
+        if time.monotonic() < deadline:
+            time.sleep(POLL_S)
+            continue
         raise PortTaken(f"port {port} is taken{_by_whom(port, runner)}", _hint(port))
 
 

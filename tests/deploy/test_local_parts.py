@@ -6,6 +6,7 @@ import socket
 import stat
 import subprocess
 import sys
+import threading
 import time
 
 import pytest
@@ -235,3 +236,15 @@ def test_an_ordinary_user_needs_no_prefix(monkeypatch):
     monkeypatch.setattr(os, "geteuid", lambda: 1000)
 
     assert postgres_binaries.user_prefix(RUNNER) == ()
+
+
+def test_a_port_that_is_left_in_time_is_free():
+    """Held for half a second; waiting five is enough, waiting none is not."""
+    with socket.socket() as holder:
+        holder.bind((ports.HOST, 0))
+        port = holder.getsockname()[1]
+        with pytest.raises(PortTaken):
+            ports.require_free(port, RUNNER)
+        threading.Timer(0.5, holder.close).start()
+
+        ports.require_free(port, RUNNER, wait_s=5.0)
