@@ -1,12 +1,8 @@
 """Nothing is counted twice or left behind: exact sums, lost acknowledgements, changes that change nothing."""
 
-import time
-
 import pytest
 
 from backend.errors import StoreUnavailable
-from backend.service.snapshot import Snapshots
-from tests.polling import eventually
 
 
 def test_a_retracted_giant_leaves_no_trace(api, differences):
@@ -38,30 +34,6 @@ def test_retracting_giant_counts_never_ends_below_zero(api):
     assert results.status_code == 200
     assert results.json["totals"]["reward_sum"] == 0.0
     assert api.decide()
-
-
-def test_workers_agree_to_the_last_bit_and_publish_nothing_new(api, services, query):
-    """A worker that begins later adds the same hours in the same order: no change, so no new version."""
-    api.running(reward={"type": "continuous"}, update_interval_s=0.1)
-    for i in range(20):
-        api.reward(api.decide()["decision_id"], 0.1 + i / 7)
-    query("UPDATE arm_statistics SET bucket = bucket - arm_id * interval '5 hours'")
-    version = "SELECT max(policy_version) AS newest FROM policy_snapshots"
-    late = Snapshots(services.database)
-    late.refresh()
-    settled = eventually(lambda: _unchanged(query, version))
-
-    for _ in range(5):
-        late.refresh()
-
-    assert query(version)[0]["newest"] == settled
-
-
-def _unchanged(query, version):
-    """The newest version, once it is the same for half a second."""
-    before = query(version)[0]["newest"]
-    time.sleep(0.5)
-    return before if query(version)[0]["newest"] == before else None
 
 
 def test_a_commit_unheard_of_is_not_decided_again(api, services, query, monkeypatch):
