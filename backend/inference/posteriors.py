@@ -8,12 +8,13 @@ from typing import Protocol
 import numpy as np
 from scipy import special
 
-from backend.domain import ArmStats, FloatArray, Json, RewardSpec, RewardType
+from backend.domain import FloatArray, Json, RewardSpec, RewardType
 from backend.inference.probability_best import (
     probability_best_beta,
     probability_best_gamma,
     probability_best_normal,
 )
+from backend.statistics import ArmStats
 
 
 class Posterior(Protocol):

@@ -5,8 +5,9 @@ from typing import Self
 
 import numpy as np
 
-from backend.domain import ArmStats, FloatArray, Json, RewardSpec
+from backend.domain import FloatArray, Json, RewardSpec
 from backend.errors import InvalidPolicy
+from backend.statistics import ArmStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class EpsilonGreedy:
         """The same for every kind of reward."""
         return cls(epsilon)
 
-    def probabilities(self, stats: ArmStats, context: Json | None = None) -> FloatArray:
+    def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): epsilon / n_arms each, and 1 - epsilon shared by the best."""
         means = np.where(stats.pulls > 0, stats.means(), np.inf)
         best = means == means.max()

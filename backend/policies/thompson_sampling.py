@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Self
 
-from backend.domain import ArmStats, FloatArray, Json, RewardSpec
+from backend.domain import FloatArray, Json, RewardSpec
 from backend.inference.posteriors import PosteriorFamily, family_for
+from backend.statistics import ArmStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,7 @@ class ThompsonSampling:
         """With the conjugate posterior of this kind of reward."""
         return cls(family_for(reward))
 
-    def probabilities(self, stats: ArmStats, context: Json | None = None) -> FloatArray:
+    def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): P(arm is best), to 1e-6 or better."""
         return self.family.posterior(stats).probability_best()
 

@@ -5,7 +5,8 @@ from typing import Self
 
 import numpy as np
 
-from backend.domain import ArmStats, FloatArray, Json, RewardSpec
+from backend.domain import FloatArray, Json, RewardSpec
+from backend.statistics import ArmStats
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,7 +18,7 @@ class Uniform:
         """The same for every kind of reward."""
         return cls()
 
-    def probabilities(self, stats: ArmStats, context: Json | None = None) -> FloatArray:
+    def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): 1 / n_arms each."""
         return np.full(stats.n_arms, 1.0 / stats.n_arms)
 

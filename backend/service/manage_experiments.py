@@ -9,7 +9,6 @@ from typing import Any
 from backend.domain import (
     ApiKey,
     Arm,
-    ArmStatistics,
     ArmStatus,
     Claim,
     Experiment,
@@ -27,6 +26,7 @@ from backend.errors import (
 )
 from backend.policies.registry import build_policy
 from backend.service.idempotent import idempotently
+from backend.statistics import ArmStatistics
 from backend.store import experiments as table
 from backend.store.audit import insert_audit, select_audit_page
 from backend.store.database import Connection, Database, Row

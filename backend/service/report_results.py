@@ -8,15 +8,10 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from backend.domain import (
-    ArmStatistics,
-    ArmStatus,
-    Experiment,
-    FloatArray,
-    utc_now,
-)
+from backend.domain import ArmStatus, Experiment, FloatArray, utc_now
 from backend.inference.posteriors import family_for
 from backend.service.snapshot import Snapshot, Snapshots
+from backend.statistics import ArmStatistics
 from backend.store.database import Connection, Database, Row
 from backend.store.decisions import stream_log
 from backend.store.experiments import select_experiment

@@ -14,19 +14,12 @@ from datetime import datetime
 
 import numpy as np
 
-from backend.domain import (
-    ArmStatistics,
-    BoolArray,
-    Experiment,
-    FloatArray,
-    Json,
-    Reason,
-    Status,
-)
+from backend.domain import BoolArray, Experiment, FloatArray, Json, Reason, Status
 from backend.errors import ExperimentNotFound
 from backend.policies.base import Policy
 from backend.policies.propensity import Allocation, allocate, certain
 from backend.policies.registry import build_policy
+from backend.statistics import ArmStatistics
 from backend.store import policy_snapshots, statistics
 from backend.store.database import Connection, Database, Row
 from backend.store.experiments import experiment_from_row, select_experiment

@@ -2,7 +2,8 @@
 
 import numpy as np
 
-from backend.domain import ArmStatistics, FloatArray
+from backend.domain import FloatArray
+from backend.statistics import ArmStatistics
 from backend.store.database import Connection, Row
 
 INSERT_SNAPSHOT = """

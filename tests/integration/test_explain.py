@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from backend.domain import ArmStats, PolicySpec, RewardSpec, RewardType
+from backend.domain import PolicySpec, RewardSpec, RewardType
 from backend.policies.registry import POLICIES, build_policy
+from backend.statistics import ArmStats
 from tests.polling import eventually
 
 

@@ -11,8 +11,6 @@ from hypothesis import strategies as st
 from backend.domain import (
     AllocationSpec,
     Arm,
-    ArmStatistics,
-    ArmStats,
     ArmStatus,
     Experiment,
     RewardSpec,
@@ -26,6 +24,7 @@ from backend.domain import (
     to_microseconds,
 )
 from backend.errors import ArmNotFound, InvalidInput
+from backend.statistics import ArmStatistics, ArmStats
 
 ARMS = (Arm("a", "A", is_control=True), Arm("b", "B"))
 EXPERIMENT = Experiment("test", ARMS, "Test")

@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from backend.domain import ArmStats, RewardSpec, RewardType
+from backend.domain import RewardSpec, RewardType
 from backend.inference.posteriors import BetaFamily, GammaFamily, NormalFamily, family_for
+from backend.statistics import ArmStats
 
 
 def stats(pulls, reward_sum, reward_sum_squares):

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from backend.domain import ArmStats
 from backend.policies.epsilon_greedy import EpsilonGreedy
+from backend.statistics import ArmStats
 
 
 def stats(pulls, reward_sum):

@@ -8,8 +8,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from backend.domain import ArmStats, PolicySpec, RewardSpec, RewardType
+from backend.domain import PolicySpec, RewardSpec, RewardType
 from backend.policies.registry import POLICIES, build_policy
+from backend.statistics import ArmStats
 
 REWARDS = {
     RewardType.BINARY: RewardSpec(),

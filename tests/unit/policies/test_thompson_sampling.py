@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from backend.domain import ArmStats, RewardSpec, RewardType
+from backend.domain import RewardSpec, RewardType
 from backend.policies.thompson_sampling import ThompsonSampling
+from backend.statistics import ArmStats
 
 CONTINUOUS = RewardSpec(type=RewardType.CONTINUOUS, min=0.0, max=1.0)
 

@@ -8,7 +8,6 @@ import pytest
 from backend.domain import (
     AllocationSpec,
     Arm,
-    ArmStatistics,
     ArmStatus,
     DecisionRequest,
     Experiment,
@@ -19,6 +18,7 @@ from backend.domain import (
 from backend.errors import InvalidInput, WrongState
 from backend.service.decide import choose
 from backend.service.snapshot import MAX_CACHED_VECTORS, Snapshot
+from backend.statistics import ArmStatistics
 
 ARMS = (Arm("a", "A", is_control=True), Arm("b", "B"), Arm("c", "C"))
 EXPERIMENT = Experiment(
