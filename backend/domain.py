@@ -100,6 +100,35 @@ def utc_now() -> datetime:
     return datetime.now(UTC)
 
 
+class Direction(StrEnum):
+    """On which side of its threshold a guardrail's metric is bad."""
+
+    ABOVE = "above"
+    BELOW = "below"
+
+
+class GuardrailAction(StrEnum):
+    """What happens to an arm that crosses a guardrail: noted, held to a share of the traffic, or paused."""
+
+    WARN = "warn"
+    CAP = "cap"
+    PAUSE_ARM = "pause_arm"
+
+
+@dataclass(frozen=True, slots=True)
+class Guardrail:
+    """A secondary metric whose mean must not cross ``threshold`` in an arm.
+
+    ``max_probability`` is what the arm is held to by action ``cap``.
+    """
+
+    metric: str
+    threshold: float
+    direction: Direction = Direction.ABOVE
+    action: GuardrailAction = GuardrailAction.WARN
+    max_probability: float | None = None
+
+
 @dataclass(frozen=True, slots=True)
 class Arm:
     """One of the choices. ``payload`` is the caller's own JSON, handed back with each decision."""
@@ -109,6 +138,8 @@ class Arm:
     payload: Any = None
     is_control: bool = False
     status: ArmStatus = ArmStatus.ACTIVE
+    max_probability: float | None = None
+    """Most that the policy may give it; set by a guardrail, or by people. None: no cap."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +199,7 @@ class Experiment:
     policy: PolicySpec = field(default_factory=PolicySpec)
     reward: RewardSpec = field(default_factory=RewardSpec)
     allocation: AllocationSpec = field(default_factory=AllocationSpec)
+    guardrails: tuple[Guardrail, ...] = ()
     decay_half_life_s: float | None = None
     decay_half_life_decisions: float | None = None
     update_interval_s: float = 1.0
@@ -193,6 +225,14 @@ class Experiment:
     def active_arms(self) -> BoolArray:
         """Shape (n_arms,): which arms can be chosen."""
         return np.array([arm.status is ArmStatus.ACTIVE for arm in self.arms], dtype=np.bool_)
+
+    def caps(self) -> FloatArray | None:
+        """Shape (n_arms,): most that the policy may give each arm; None when no arm has a cap."""
+        if all(arm.max_probability is None for arm in self.arms):
+            return None
+        return np.array(
+            [1.0 if a.max_probability is None else a.max_probability for a in self.arms]
+        )
 
     def arm_id(self, arm_key: str) -> int:
         """Position of ``arm_key``. Raises ArmNotFound."""
@@ -239,6 +279,10 @@ class Decision:
     context: Json | None = None
     eligible_arm_ids: tuple[int, ...] | None = None
     sticky_decision_id: str | None = None
+    redrawn_from: str | None = None
+    importance_weight: float | None = None
+    scores: Sequence[float] | None = None
+    features: FloatArray | None = None
 
     @property
     def arm(self) -> Arm:
@@ -364,6 +408,7 @@ def check_experiment(experiment: Experiment) -> None:
     if needs_ttl != (allocation.sticky_ttl_s is not None):
         errors["allocation.sticky_ttl_s"] = ["Goes with stickiness 'ttl', and only with it."]
     errors.update(_check_reward(reward))
+    errors.update(_check_guardrails(experiment))
     if (
         experiment.decay_half_life_s is not None
         and experiment.decay_half_life_decisions is not None
@@ -371,6 +416,24 @@ def check_experiment(experiment: Experiment) -> None:
         errors["decay_half_life_s"] = ["Give this or decay_half_life_decisions, not both."]
     if errors:
         raise InvalidInput(errors)
+
+
+def _check_guardrails(experiment: Experiment) -> Mapping[str, list[str]]:
+    errors: dict[str, list[str]] = {}
+    metrics = [guardrail.metric for guardrail in experiment.guardrails]
+    for i, guardrail in enumerate(experiment.guardrails):
+        if guardrail.metric == PRIMARY_METRIC:
+            errors[f"guardrails.{i}.metric"] = [
+                "Must be a secondary metric; 'primary' is what the policy itself learns from."
+            ]
+        elif metrics.index(guardrail.metric) != i:
+            errors[f"guardrails.{i}.metric"] = [f"'{guardrail.metric}' has a guardrail already."]
+        is_cap = guardrail.action is GuardrailAction.CAP
+        if is_cap != (guardrail.max_probability is not None):
+            errors[f"guardrails.{i}.max_probability"] = [
+                "Goes with action 'cap', and only with it."
+            ]
+    return errors
 
 
 def _check_reward(reward: RewardSpec) -> Mapping[str, list[str]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field, fields
 from typing import Self
 
@@ -84,9 +85,9 @@ class ArmStats:
     pulls: FloatArray
     reward_sum: FloatArray
     reward_sum_squares: FloatArray
-    pending: FloatArray = field(default=_MISSING)
-    weight_sum: FloatArray = field(default=_MISSING)
-    weighted_reward_sum: FloatArray = field(default=_MISSING)
+    pending: FloatArray = field(default_factory=lambda: _MISSING)
+    weight_sum: FloatArray = field(default_factory=lambda: _MISSING)
+    weighted_reward_sum: FloatArray = field(default_factory=lambda: _MISSING)
     n_decisions: float = -1.0
     batch_size: float = 1.0
 
@@ -138,6 +139,12 @@ class LinearStats:
     n_decisions: float
     batch_size: float = 1.0
 
+    @classmethod
+    def zeros(cls, n_arms: int, n_features: int) -> Self:
+        """No data yet."""
+        xtx, pending_xtx = np.zeros((2, n_arms, n_features, n_features))
+        return cls(xtx, np.zeros((n_arms, n_features)), np.zeros(n_arms), pending_xtx, 0.0)
+
     @property
     def n_arms(self) -> int:
         """How many arms."""
@@ -176,12 +183,16 @@ class Scores:
     standard_deviation: FloatArray
     n_decisions: float
 
+    def select(self, mask: BoolArray) -> Self:
+        """Only the arms in ``mask``."""
+        return type(self)(self.mean[mask], self.standard_deviation[mask], self.n_decisions)
+
     def to_array(self) -> list[float]:
         """As logged: means, standard deviations, n_decisions."""
         return [*self.mean.tolist(), *self.standard_deviation.tolist(), self.n_decisions]
 
     @classmethod
-    def from_array(cls, values: list[float]) -> Self:
+    def from_array(cls, values: Sequence[float]) -> Self:
         """From what ``to_array`` gave."""
         n_arms = len(values) // 2
         return cls(np.array(values[:n_arms]), np.array(values[n_arms:-1]), values[-1])

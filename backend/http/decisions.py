@@ -4,10 +4,11 @@ from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
+import numpy as np
 from flask import Response, g
 from marshmallow import ValidationError
 
-from backend.domain import Decision, DecisionRequest, Json, Role, format_time
+from backend.domain import BoolArray, Decision, DecisionRequest, Json, Role, format_time
 from backend.errors import BanditError, InvalidInput
 from backend.http.auth import requires
 from backend.http.body import Blueprint
@@ -26,6 +27,7 @@ from backend.http.schemas.decisions import (
 )
 from backend.http.schemas.fields import flatten
 from backend.service.explain_decision import Explanation, LoggedDecision
+from backend.statistics import Scores
 
 blueprint = Blueprint(
     "decisions", __name__, url_prefix="/api/v1", description="Which arm a unit gets."
@@ -136,6 +138,7 @@ def _dump_logged(logged: LoggedDecision) -> Json:
         "context": decision.context,
         "eligible_arms": _arm_keys(decision),
         "sticky_decision_id": decision.sticky_decision_id,
+        "redrawn_from": decision.redrawn_from,
         "rewards": [
             {
                 "metric": row["metric"],
@@ -152,8 +155,10 @@ def _dump_logged(logged: LoggedDecision) -> Json:
 
 def _dump_explanation(explanation: Explanation) -> Json:
     logged, decision = explanation.logged, explanation.logged.decision
-    experiment, statistics = logged.snapshot.experiment, logged.snapshot.statistics
+    experiment, published = logged.snapshot.experiment, logged.snapshot.published
+    statistics, stats = published.statistics, published.stats
     eligible = logged.snapshot.eligible(logged.eligible_arm_ids)
+    scores = _dump_scores(logged.scores, eligible)
     return {
         "decision_id": decision.decision_id,
         "experiment_key": experiment.key,
@@ -167,6 +172,8 @@ def _dump_explanation(explanation: Explanation) -> Json:
         "seed": experiment.seed,
         "context": logged.context,
         "eligible_arms": _arm_keys(decision),
+        "n_decisions": stats.n_decisions,
+        "batch_size": stats.batch_size,
         "statistics": [
             {
                 "arm_key": arm.key,
@@ -176,6 +183,15 @@ def _dump_explanation(explanation: Explanation) -> Json:
                 "rewards": int(statistics.rewards[i]),
                 "reward_sum": float(statistics.reward_sum[i]),
                 "reward_sum_squares": float(statistics.reward_sum_squares[i]),
+                "observed": {
+                    "pulls": float(stats.pulls[i]),
+                    "reward_sum": float(stats.reward_sum[i]),
+                    "reward_sum_squares": float(stats.reward_sum_squares[i]),
+                    "pending": float(stats.pending[i]),
+                    "weight_sum": float(stats.weight_sum[i]),
+                    "weighted_reward_sum": float(stats.weighted_reward_sum[i]),
+                },
+                "score": scores.get(i),
                 "policy_probability": float(explanation.policy_probabilities[i]),
                 "probability": decision.probabilities[arm.key],
             }
@@ -187,7 +203,21 @@ def _dump_explanation(explanation: Explanation) -> Json:
         "propensity": decision.propensity,
         "reason": decision.reason,
         "sticky_decision_id": decision.sticky_decision_id,
+        "redrawn_from": decision.redrawn_from,
         "is_reproduced": explanation.is_reproduced,
+    }
+
+
+def _dump_scores(scores: Sequence[float] | None, eligible: BoolArray) -> dict[int, Json]:
+    """By arm, what a contextual policy made its vector from."""
+    if scores is None:
+        return {}
+    found = Scores.from_array(scores)
+    pairs = zip(found.mean.tolist(), found.standard_deviation.tolist(), strict=True)
+    arm_ids = np.flatnonzero(eligible).tolist()
+    return {
+        arm_id: {"mean": mean, "standard_deviation": deviation}
+        for arm_id, (mean, deviation) in zip(arm_ids, pairs, strict=True)
     }
 
 

@@ -29,6 +29,30 @@ def apply_floor(probabilities: FloatArray, floor: float) -> FloatArray:
     return floor + max(0.0, 1.0 - n_arms * floor) * probabilities
 
 
+def apply_caps(probabilities: FloatArray, caps: FloatArray) -> FloatArray:
+    """Lower what exceeds its cap, and share the excess among the others in proportion.
+
+    Args:
+        probabilities: shape (n_arms,), non-negative, sum 1.
+        caps: shape (n_arms,), in [0, 1]. Where they sum to less than 1 they cannot all hold; then they are kept in
+            proportion.
+    Returns:
+        Shape (n_arms,), sum 1.
+    """
+    if caps.sum() <= 1.0:
+        return caps / caps.sum() if caps.sum() > 0.0 else np.full(len(caps), 1.0 / len(caps))
+    capped = np.zeros(len(caps), dtype=np.bool_)
+    result = probabilities
+    while (exceeding := result > caps * (1.0 + 1e-12)).any():
+        capped |= exceeding
+        left = 1.0 - caps[capped].sum()
+        free = np.where(capped, 0.0, probabilities)
+        if free.sum() == 0.0:  # only arms that the policy gives nothing are left to take it
+            free = np.where(capped, 0.0, caps)
+        result = np.where(capped, caps, left * free / free.sum())
+    return result
+
+
 @dataclass(frozen=True, slots=True)
 class Allocation:
     """The vector that arms are drawn from.
@@ -69,8 +93,9 @@ def allocate(
     floor: float,
     control_share: float,
     control_arm_id: int | None,
+    caps: FloatArray | None = None,
 ) -> Allocation:
-    """Mix floor and control share into a policy's vector.
+    """Mix floor, caps and control share into a policy's vector.
 
     Args:
         policy_probabilities: shape (n_eligible,), the policy's vector over the eligible arms.
@@ -79,9 +104,14 @@ def allocate(
         control_share: given to the control arm first, in [0, 1]; the policy decides the rest. Without effect while
             the control arm is not eligible.
         control_arm_id: position of the control arm in ``eligible``, or None.
+        caps: shape (n_arms,), most of each arm before the control share is given, in [0, 1]; None: no caps. A cap
+            goes before the floor.
     """
+    mixed = apply_floor(policy_probabilities, floor)
+    if caps is not None:
+        mixed = apply_caps(mixed, caps[eligible])
     probabilities = np.zeros(len(eligible))
-    probabilities[eligible] = apply_floor(policy_probabilities, floor)
+    probabilities[eligible] = mixed
     if control_arm_id is None or not eligible[control_arm_id] or control_share == 0.0:
         return Allocation(probabilities, None, 0.0)
     probabilities *= 1.0 - control_share

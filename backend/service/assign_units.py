@@ -11,8 +11,9 @@ from backend.store.database import Connection, Row
 def assign_units(conn: Connection, decisions: Sequence[Decision]) -> list[Decision]:
     """Give the decisions of sticky units the arm that their unit keeps; the first of a new unit sets it.
 
-    An assignment is void when it expired or its arm is no longer active; then the unit is drawn afresh. A request
-    that does not allow the kept arm gets its own draw and leaves the assignment as it is.
+    An assignment is void when it expired or its arm is no longer active; then the unit is drawn afresh, and in the
+    second case the decision says which one had drawn before (``redrawn_from``). A request that does not allow the kept
+    arm gets its own draw and leaves the assignment as it is.
     """
     sticky = [d for d in decisions if is_sticky(d)]
     if not sticky:
@@ -21,8 +22,10 @@ def assign_units(conn: Connection, decisions: Sequence[Decision]) -> list[Decisi
     first: dict[Unit, Decision] = {}
     for decision in sticky:
         row = kept.get(_unit(decision))
-        if row is None or _is_void(row, decision):
+        if row is None or (row["is_expired"] and not _knows_more_arms(row, decision)):
             first.setdefault(_unit(decision), decision)
+        elif _is_gone(row, decision):
+            first.setdefault(_unit(decision), replace(decision, redrawn_from=row["drawn_by"]))
     if first:
         claims = [
             (d, kept[u]["drawn_by"] if u in kept else None)
@@ -30,7 +33,10 @@ def assign_units(conn: Connection, decisions: Sequence[Decision]) -> list[Decisi
         ]
         claim_assignments(conn, claims)
         kept |= select_assignments(conn, list(first))
-    return [_keep(d, kept[_unit(d)]) if is_sticky(d) else d for d in decisions]
+    drawn = {d.decision_id: d for d in first.values()}
+    return [
+        _keep(drawn.get(d.decision_id, d), kept[_unit(d)]) if is_sticky(d) else d for d in decisions
+    ]
 
 
 def _keep(decision: Decision, row: Row) -> Decision:
@@ -50,7 +56,16 @@ def _keep(decision: Decision, row: Row) -> Decision:
         policy_version=row["policy_version"],
         reason=Reason.STICKY,
         sticky_decision_id=row["drawn_by"],
+        redrawn_from=None,
+        importance_weight=_weight_at(decision, row["propensity"]),
     )
+
+
+def _weight_at(decision: Decision, propensity: float) -> float | None:
+    """The importance weight 1 / (propensity + exploration) of another propensity, with the same exploration."""
+    if decision.importance_weight is None:
+        return None
+    return 1.0 / (1.0 / decision.importance_weight - decision.propensity + propensity)
 
 
 def is_sticky(decision: Decision) -> bool:
@@ -66,11 +81,11 @@ def _knows_more_arms(row: Row, decision: Decision) -> bool:
     return len(row["probabilities"]) > decision.experiment.n_arms
 
 
-def _is_void(row: Row, decision: Decision) -> bool:
+def _is_gone(row: Row, decision: Decision) -> bool:
+    """Whether the kept arm is no longer active."""
     if _knows_more_arms(row, decision):
         return False
-    arm = decision.experiment.arms[row["arm_id"]]
-    return bool(row["is_expired"]) or arm.status is not ArmStatus.ACTIVE
+    return decision.experiment.arms[row["arm_id"]].status is not ArmStatus.ACTIVE
 
 
 def _allows(decision: Decision, arm_id: int) -> bool:

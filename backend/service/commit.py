@@ -11,8 +11,10 @@ from backend.errors import BanditError, ExperimentChanged, IdempotencyConflict
 from backend.service.assign_units import assign_units, is_sticky
 from backend.service.log_rewards import log_rewards
 from backend.service.snapshot import Snapshots
+from backend.service.sums_of_batch import decision_contexts, fresh_draws
+from backend.store.context_statistics import add_to_contexts
 from backend.store.database import Connection, Database
-from backend.store.decisions import insert_decisions
+from backend.store.decisions import StaleDecisions, insert_decisions
 from backend.store.idempotency import claim_key, store_answer
 
 N_SHARDS = 16
@@ -49,12 +51,6 @@ LogItem = DecisionItem | RewardItem
 LogResult = Sequence[Decision | BanditError | RewardResult]
 
 
-class _Stale(Exception):
-    def __init__(self, decision_ids: set[str]) -> None:
-        super().__init__("decided under an old version")
-        self.decision_ids = decision_ids
-
-
 class CommitLog:
     """Commits batches for the writer."""
 
@@ -74,7 +70,7 @@ class CommitLog:
             batch = [items[i] for i in remaining]
             try:
                 stored = self._store(batch)
-            except _Stale as exc:
+            except StaleDecisions as exc:
                 stale = [i for i in remaining if _holds(items[i], exc.decision_ids)]
                 results |= {i: ExperimentChanged("the experiment changed meanwhile") for i in stale}
             else:
@@ -107,8 +103,10 @@ class CommitLog:
         if not decisions:
             return dict(requests)
         assigned = assign_units(conn, decisions)
-        if stale := insert_decisions(conn, assigned, self._shard):
-            raise _Stale(stale)
+        is_new = insert_decisions(conn, assigned, fresh_draws(assigned), self._shard)
+        contexts = decision_contexts(assigned)
+        if is_new and contexts:
+            add_to_contexts(conn, contexts, self._shard)
         return _put_back(requests, assigned, Decision)
 
     def _log_rewards(
@@ -154,11 +152,11 @@ def _put_back(
 
 
 def _is_plain(item: LogItem) -> bool:
-    """Whether one statement stores it: decisions of units that keep no arm, without Idempotency-Key."""
+    """Whether one statement stores it: without Idempotency-Key, of units that keep no arm, by policies without context."""
     return (
         isinstance(item, DecisionItem)
         and item.claim is None
-        and not any(isinstance(o, Decision) and is_sticky(o) for o in item.outcomes)
+        and not any(isinstance(o, Decision) and (is_sticky(o) or o.scores) for o in item.outcomes)
     )
 
 

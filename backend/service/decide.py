@@ -145,19 +145,21 @@ def choose(snapshot: Snapshot, request: DecisionRequest, random_number: float) -
     """The decision that ``random_number`` in [0, 1) makes from this snapshot; nothing is stored.
 
     Raises:
-        InvalidInput: ``eligible_arms`` names an arm that does not exist.
+        InvalidInput: ``eligible_arms`` names an arm that does not exist, or ``context`` does not fit the declared
+            features of a contextual policy.
         WrongState: no arm that may be chosen is active.
     """
     eligible_arm_ids = _eligible_arm_ids(snapshot, request)
     vector = snapshot.vector(eligible_arm_ids, request.context)
     arm_id = vector.allocation.draw(random_number)
+    propensity = float(vector.allocation.probabilities[arm_id])
     decided_at_us = time.time_ns() // 1000
     return Decision(
         decision_id=str(uuid_utils.uuid7(nanoseconds=decided_at_us * 1000)),
         experiment=snapshot.experiment,
         unit_id=request.unit_id,
         arm_id=arm_id,
-        propensity=float(vector.allocation.probabilities[arm_id]),
+        propensity=propensity,
         probabilities=vector.probabilities,
         reason=snapshot.reason(vector, arm_id, random_number),
         policy_version=snapshot.policy_version,
@@ -165,6 +167,9 @@ def choose(snapshot: Snapshot, request: DecisionRequest, random_number: float) -
         decided_at_us=decided_at_us,
         context=request.context,
         eligible_arm_ids=eligible_arm_ids,
+        importance_weight=snapshot.importance_weight(propensity),
+        scores=vector.scores,
+        features=vector.features,
     )
 
 

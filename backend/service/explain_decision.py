@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -17,11 +17,12 @@ from backend.domain import (
     to_microseconds,
 )
 from backend.errors import DecisionNotFound
-from backend.service.snapshot import Snapshot
+from backend.service.snapshot import Snapshot, Vector
+from backend.statistics import Scores
 from backend.store.database import Connection, Database, Row
 from backend.store.decisions import select_decision
 from backend.store.experiments import select_at_version
-from backend.store.policy_snapshots import select_snapshot, statistics_from
+from backend.store.policy_snapshots import Published, select_snapshot
 from backend.store.rewards import select_rewards
 
 TOLERANCE = 1e-9
@@ -31,14 +32,17 @@ TOLERANCE = 1e-9
 class LoggedDecision:
     """A decision as it was logged, its rewards (retracted ones too), and what its arm was drawn from.
 
-    For a sticky decision ``snapshot``, ``eligible_arm_ids`` and ``context`` are those of the decision that drew.
+    For a sticky decision ``snapshot``, ``vector``, ``eligible_arm_ids``, ``context`` and ``scores`` are those of the
+    decision that drew.
     """
 
     decision: Decision
     rewards: Sequence[Row]
     snapshot: Snapshot
+    vector: Vector
     eligible_arm_ids: tuple[int, ...] | None
     context: Json | None
+    scores: Sequence[float] | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +77,14 @@ class ExplainDecision:
         eligible = snapshot.eligible(logged.eligible_arm_ids)
         policy_probabilities = np.zeros(snapshot.experiment.n_arms)
         if snapshot.experiment.status is not Status.PAUSED:
-            policy_probabilities[eligible] = snapshot.policy_probabilities(eligible, logged.context)
-        vector = snapshot.vector(logged.eligible_arm_ids, logged.context)
+            policy_probabilities[eligible] = snapshot.policy_probabilities(eligible, logged.scores)
+        allocation = logged.vector.allocation
         return Explanation(
             logged=logged,
             prior=snapshot.policy.prior(),
             policy_probabilities=policy_probabilities,
-            is_reproduced=vector.allocation.draw(decision.random_number) == decision.arm_id
-            and abs(vector.allocation.probabilities[decision.arm_id] - decision.propensity)
-            <= TOLERANCE,
+            is_reproduced=allocation.draw(decision.random_number) == decision.arm_id
+            and abs(allocation.probabilities[decision.arm_id] - decision.propensity) <= TOLERANCE,
         )
 
 
@@ -90,8 +93,12 @@ def _load(conn: Connection, decision_id: str) -> LoggedDecision:
     drawn = _select(conn, row["sticky_decision_id"]) if row["sticky_decision_id"] else row
     experiment = select_at_version(conn, row["experiment_id"], row["experiment_version"])
     snapshot = _snapshot(conn, drawn)
-    eligible = _arm_ids(drawn)
-    vector = snapshot.vector(eligible, drawn["context"])
+    eligible_arm_ids, scores = _arm_ids(drawn), drawn["scores"]
+    if scores is None:
+        vector = snapshot.vector(eligible_arm_ids, drawn["context"])
+    else:
+        eligible = snapshot.eligible(eligible_arm_ids)
+        vector = snapshot.vector_from(Scores.from_array(scores), eligible)
     decision = Decision(
         decision_id=str(row["decision_id"]),
         experiment=experiment,
@@ -105,10 +112,19 @@ def _load(conn: Connection, decision_id: str) -> LoggedDecision:
         decided_at_us=to_microseconds(row["decided_at"]),
         context=row["context"],
         eligible_arm_ids=_arm_ids(row),
-        sticky_decision_id=str(row["sticky_decision_id"]) if row["sticky_decision_id"] else None,
+        sticky_decision_id=_text(row["sticky_decision_id"]),
+        redrawn_from=_text(row["redrawn_from"]),
+        scores=row["scores"],
     )
-    rewards = select_rewards(conn, decision_id)
-    return LoggedDecision(decision, rewards, snapshot, eligible, drawn["context"])
+    return LoggedDecision(
+        decision=decision,
+        rewards=select_rewards(conn, decision_id),
+        snapshot=snapshot,
+        vector=vector,
+        eligible_arm_ids=eligible_arm_ids,
+        context=drawn["context"],
+        scores=scores,
+    )
 
 
 def _select(conn: Connection, decision_id: str) -> Row:
@@ -124,8 +140,12 @@ def _snapshot(conn: Connection, drawn: Row) -> Snapshot:
         conn, drawn["experiment_id"], drawn["experiment_version"]
     )
     row = select_snapshot(conn, drawn["experiment_id"], drawn["policy_version"])
-    sums = row["statistics"] if row else []
-    return Snapshot(experiment, drawn["policy_version"], statistics_from(sums, experiment.n_arms))
+    published = Published.from_row(row, experiment.n_arms, experiment.reward.default_reward)
+    return Snapshot(experiment, drawn["policy_version"], replace(published, model=None))
+
+
+def _text(decision_id: object) -> str | None:
+    return None if decision_id is None else str(decision_id)
 
 
 def _arm_ids(row: Row) -> tuple[int, ...] | None:

@@ -8,16 +8,20 @@ from datetime import datetime, timedelta
 from backend.domain import (
     PRIMARY_METRIC,
     Aggregation,
-    Experiment,
     Reward,
     RewardResult,
     RewardStatus,
     Stickiness,
     utc_now,
 )
+from backend.inference.delay import delay_bin
+from backend.service.snapshot import Snapshot
+from backend.service.sums_of_batch import ContextAdditions
 from backend.store.assignments import delete_assignments
+from backend.store.context_statistics import add_to_contexts
 from backend.store.database import Connection, Row
 from backend.store.decisions import select_decided
+from backend.store.reward_delays import Delay, add_to_delays
 from backend.store.rewards import (
     PendingReward,
     aggregate,
@@ -30,11 +34,11 @@ from backend.store.statistics import add_to_statistics
 CLOCK_SKEW = timedelta(minutes=5)
 """How far a caller's clock may be off before its time of occurrence is refused."""
 
-ExperimentById = Callable[[Connection, int], Experiment]
+SnapshotById = Callable[[Connection, int], Snapshot]
 
 
 def log_rewards(
-    conn: Connection, rewards: Sequence[Reward], experiment_by_id: ExperimentById, shard: int
+    conn: Connection, rewards: Sequence[Reward], snapshot_by_id: SnapshotById, shard: int
 ) -> list[RewardResult]:
     """Store rewards and learn from them; one result each, in order.
 
@@ -43,32 +47,34 @@ def log_rewards(
     """
     received_at = utc_now()
     decided = select_decided(conn, list({r.decision_id for r in rewards}))
-    checked = [_check(conn, r, decided, experiment_by_id, received_at) for r in rewards]
+    checked = [_check(conn, r, decided, snapshot_by_id, received_at) for r in rewards]
     first: dict[tuple[str, str], PendingReward] = {}
     for pending in checked:
         if isinstance(pending, PendingReward):
-            first.setdefault((pending.decision_id, pending.metric), pending)
+            first.setdefault(pending.key, pending)
     stored = (
         insert_first_rewards(conn, list(first.values()), received_at, shard) if first else set()
+    )
+    _learn(
+        conn,
+        [(pending, None, pending.value) for key, pending in first.items() if key in stored],
+        snapshot_by_id,
+        shard,
     )
     settled: dict[int, RewardResult] = {}
     following: list[tuple[str, str, int, PendingReward]] = []
     for i, pending in enumerate(checked):
         if isinstance(pending, RewardResult):
             settled[i] = pending
-        elif (
-            pending is first[pending.decision_id, pending.metric]
-            and (pending.decision_id, pending.metric) in stored
-        ):
+        elif pending is first[pending.key] and pending.key in stored:
             settled[i] = _recorded(pending)
         else:
-            following.append((pending.decision_id, pending.metric, i, pending))
+            following.append((*pending.key, i, pending))
     # All writers lock in the order of decision and metric, so that no two wait for each other.
     for _, _, i, pending in sorted(following):
-        experiment = experiment_by_id(conn, pending.experiment_id)
-        settled[i] = _log_another(conn, pending, experiment.reward.aggregation, shard)
+        settled[i] = _log_another(conn, pending, snapshot_by_id, shard)
     results = [settled[i] for i in range(len(checked))]
-    _release_units(conn, results, checked, decided, experiment_by_id)
+    _release_units(conn, results, checked, decided, snapshot_by_id)
     return results
 
 
@@ -76,7 +82,7 @@ def _check(
     conn: Connection,
     reward: Reward,
     decided: dict[str, Row],
-    experiment_by_id: ExperimentById,
+    snapshot_by_id: SnapshotById,
     received_at: datetime,
 ) -> PendingReward | RewardResult:
     decision = decided.get(reward.decision_id)
@@ -84,7 +90,7 @@ def _check(
         return RewardResult(
             reward.decision_id, RewardStatus.UNKNOWN_DECISION, "no decision has this id"
         )
-    spec = experiment_by_id(conn, decision["experiment_id"]).reward
+    spec = snapshot_by_id(conn, decision["experiment_id"]).experiment.reward
     is_primary = reward.metric == PRIMARY_METRIC
     if is_primary and (why := spec.rejects(reward.value)):
         return RewardResult(reward.decision_id, RewardStatus.INVALID, why)
@@ -109,6 +115,9 @@ def _check(
         experiment_id=decision["experiment_id"],
         arm_id=decision["arm_id"],
         decided_at=decision["decided_at"],
+        weight=decision["weight"],
+        propensity=decision["propensity"],
+        context=decision["learned_context"],
     )
 
 
@@ -120,9 +129,10 @@ def _recorded(pending: PendingReward) -> RewardResult:
 
 
 def _log_another(
-    conn: Connection, pending: PendingReward, aggregation: Aggregation, shard: int
+    conn: Connection, pending: PendingReward, snapshot_by_id: SnapshotById, shard: int
 ) -> RewardResult:
     """Settle a reward whose decision and metric have one already."""
+    aggregation = snapshot_by_id(conn, pending.experiment_id).experiment.reward.aggregation
     rows = lock_rewards(conn, pending.decision_id, pending.metric)
     if any(_is_same(row, pending) for row in rows):
         return RewardResult(pending.decision_id, RewardStatus.DUPLICATE)
@@ -131,8 +141,8 @@ def _log_another(
         return _recorded(pending)
     before = aggregate(rows, aggregation)
     after = aggregate([*rows, _as_row(pending)], aggregation)
-    if pending.is_learned:
-        _learn_difference(conn, pending, before, after, shard)
+    if before != after:
+        learn_difference(conn, pending, before, after, snapshot_by_id, shard)
     stands = aggregation is not Aggregation.SUM and before is not None and before == after
     if stands and pending.value != after:
         detail = f"stored; the decision's {aggregation} reward stays {before:g}"
@@ -159,25 +169,87 @@ def _as_row(pending: PendingReward) -> Row:
     }
 
 
-def _learn_difference(
+def as_learned(decision: Row, rows: Sequence[Row], metric: str) -> PendingReward:
+    """The reward of a decision and metric that counts in the sums, from its rows in the log: the first to come in time."""
+    first = min(
+        (row for row in rows if row["retracted_at"] is None and not row["is_late"]),
+        key=lambda row: row["received_at"],
+    )
+    return PendingReward(
+        decision_id=decision["decision_id"],
+        metric=metric,
+        value=first["value"],
+        occurred_at=first["occurred_at"],
+        received_at=first["received_at"],
+        is_late=False,
+        is_learned=not decision["is_paused"],
+        experiment_id=decision["experiment_id"],
+        arm_id=decision["arm_id"],
+        decided_at=decision["decided_at"],
+        weight=decision["weight"],
+        propensity=decision["propensity"],
+        context=decision["learned_context"],
+    )
+
+
+def learn_difference(
     conn: Connection,
-    pending: PendingReward,
+    reward: PendingReward,
     before: float | None,
     after: float | None,
+    snapshot_by_id: SnapshotById,
     shard: int,
 ) -> None:
-    if before == after:
+    """Add to all sums what changes when the value of a decision and metric goes from one to another; None: it has none."""
+    if not reward.is_learned:
         return
     add_to_statistics(
         conn,
-        experiment_id=pending.experiment_id,
-        metric=pending.metric,
-        arm_id=pending.arm_id,
-        decided_at=pending.decided_at,
+        experiment_id=reward.experiment_id,
+        metric=reward.metric,
+        arm_id=reward.arm_id,
+        decided_at=reward.decided_at,
         shard=shard,
+        weight=reward.weight,
+        propensity=reward.propensity,
         before=before,
         after=after,
     )
+    _learn(conn, [(reward, before, after)], snapshot_by_id, shard)
+
+
+def _learn(
+    conn: Connection,
+    changes: Sequence[tuple[PendingReward, float | None, float | None]],
+    snapshot_by_id: SnapshotById,
+    shard: int,
+) -> None:
+    """Delays and regressions: what primary rewards add to them, given each one's value before and after."""
+    learned = [c for c in changes if c[0].is_learned and c[0].metric == PRIMARY_METRIC]
+    contexts = ContextAdditions()
+    for reward, before, after in learned:
+        if reward.context is None:
+            continue
+        features = snapshot_by_id(conn, reward.experiment_id).features_of(reward.context)
+        if features is not None:
+            contexts.add_reward(
+                reward.experiment_id, reward.decided_at, reward.arm_id, features, before, after
+            )
+    if contexts:
+        add_to_contexts(conn, contexts, shard)
+    for change in (1, -1):
+        delays = [
+            _delay(reward)
+            for reward, before, after in learned
+            if (after is not None) - (before is not None) == change
+        ]
+        if delays:
+            add_to_delays(conn, delays, shard, change)
+
+
+def _delay(reward: PendingReward) -> Delay:
+    delay_s = (reward.received_at - reward.decided_at).total_seconds()
+    return reward.experiment_id, reward.decided_at, delay_bin(delay_s)
 
 
 def _release_units(
@@ -185,7 +257,7 @@ def _release_units(
     results: Sequence[RewardResult],
     checked: Sequence[PendingReward | RewardResult],
     decided: dict[str, Row],
-    experiment_by_id: ExperimentById,
+    snapshot_by_id: SnapshotById,
 ) -> None:
     """Units that keep their arm until a reward comes are drawn afresh from now on."""
     drawn_by = [
@@ -194,7 +266,7 @@ def _release_units(
         if isinstance(pending, PendingReward)
         and pending.metric == PRIMARY_METRIC
         and result.status in (RewardStatus.RECORDED, RewardStatus.LATE)
-        and experiment_by_id(conn, pending.experiment_id).allocation.stickiness
+        and snapshot_by_id(conn, pending.experiment_id).experiment.allocation.stickiness
         is Stickiness.UNTIL_REWARD
     ]
     if drawn_by:

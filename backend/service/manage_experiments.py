@@ -13,6 +13,7 @@ from backend.domain import (
     Claim,
     Experiment,
     Json,
+    PolicySpec,
     Status,
     check_experiment,
     utc_now,
@@ -26,11 +27,10 @@ from backend.errors import (
 )
 from backend.policies.registry import build_policy
 from backend.service.idempotent import idempotently
-from backend.statistics import ArmStatistics
 from backend.store import experiments as table
 from backend.store.audit import insert_audit, select_audit_page
 from backend.store.database import Connection, Database, Row
-from backend.store.policy_snapshots import insert_snapshot, renumber_snapshot
+from backend.store.policy_snapshots import Published, insert_snapshot, renumber_snapshot
 
 NEWEST = 2**31 - 1
 NEWEST_AUDIT = 2**63 - 1
@@ -160,7 +160,7 @@ class ManageExperiments:
             check(new)
             table.update_experiment(conn, new)
             if old.status is Status.DRAFT and new.status is Status.RUNNING:
-                insert_snapshot(conn, new.experiment_id, 1, ArmStatistics.zeros(new.n_arms))
+                insert_snapshot(conn, new.experiment_id, 1, Published.empty(new.n_arms))
             else:
                 renumber_snapshot(conn, new.experiment_id)
             _audit(conn, new, actor, action, _difference(_audited(old), _audited(new)))
@@ -210,11 +210,22 @@ def _apply(experiment: Experiment, changes: Json) -> Experiment:
         raise WrongState(f"{fixed[0]} cannot change after the start: {why}")
     if experiment.status is Status.STOPPED and set(changes) - ALLOWED_AFTER_STOP:
         raise WrongState("a stopped experiment can only change its name and description")
+    if experiment.status is not Status.DRAFT and "policy" in changes:
+        _check_features(experiment.policy, changes["policy"])
     merged: dict[str, Any] = dict(changes)
     for part in ("reward", "allocation"):
         if part in merged:
             merged[part] = replace(getattr(experiment, part), **merged[part])
     return replace(experiment, **merged)
+
+
+def _check_features(old: PolicySpec, new: PolicySpec) -> None:
+    """Context can be dropped after the start, but what is regressed on cannot change. Raises WrongState."""
+    features = new.params.get("context_features")
+    if features is not None and features != old.params.get("context_features"):
+        raise WrongState(
+            "policy.params.context_features cannot change after the start: the regressions so far are on others"
+        )
 
 
 def _add_arm(experiment: Experiment, arm: Arm) -> Experiment:

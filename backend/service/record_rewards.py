@@ -9,12 +9,12 @@ from backend.domain import ApiKey, Claim, Reward, RewardResult
 from backend.errors import RewardNotFound
 from backend.service.commit import RewardItem
 from backend.service.decide import Writer
+from backend.service.log_rewards import as_learned, learn_difference
 from backend.service.snapshot import Snapshots
 from backend.store.audit import insert_audit
 from backend.store.database import Connection, Database
 from backend.store.decisions import select_decided
 from backend.store.rewards import aggregate, lock_rewards, retract_rewards
-from backend.store.statistics import add_to_statistics
 
 RETRACTION_SHARD = -1
 """No writer's: a retraction holds its reward when it adds here, a writer adds before it locks rewards."""
@@ -54,19 +54,11 @@ class RecordRewards:
         rows = lock_rewards(conn, decision_id, metric)
         if decision is None or not retract_rewards(conn, decision_id, metric):
             raise RewardNotFound(f"decision {decision_id} has no reward for metric '{metric}'")
-        experiment = self._snapshots.by_id(conn, decision["experiment_id"])
+        experiment = self._snapshots.by_id(conn, decision["experiment_id"]).experiment
         value = aggregate(rows, experiment.reward.aggregation)
-        if value is not None and not decision["is_paused"]:
-            add_to_statistics(
-                conn,
-                experiment_id=experiment.experiment_id,
-                metric=metric,
-                arm_id=decision["arm_id"],
-                decided_at=decision["decided_at"],
-                shard=RETRACTION_SHARD,
-                before=value,
-                after=None,
-            )
+        if value is not None:
+            reward = as_learned(decision, rows, metric)
+            learn_difference(conn, reward, value, None, self._snapshots.by_id, RETRACTION_SHARD)
         insert_audit(
             conn,
             experiment_id=experiment.experiment_id,

@@ -8,63 +8,119 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from functools import partial
+from math import inf
 
 import numpy as np
 
-from backend.domain import BoolArray, Experiment, FloatArray, Json, Reason, Status
+from backend.domain import (
+    BoolArray,
+    Experiment,
+    FloatArray,
+    Json,
+    Reason,
+    Status,
+    utc_now,
+)
 from backend.errors import ExperimentNotFound
-from backend.policies.base import Policy
+from backend.inference.linear_model import LinearModel
+from backend.policies.base import ContextualPolicy, Policy
+from backend.policies.exp3_ix import Exp3IX
 from backend.policies.propensity import Allocation, allocate, certain
 from backend.policies.registry import build_policy
-from backend.statistics import ArmStatistics
+from backend.service.history import Histories, recent_since
+from backend.service.learned import Learned
+from backend.statistics import LinearStats, Scores
 from backend.store import policy_snapshots, statistics
 from backend.store.database import Connection, Database, Row
 from backend.store.experiments import experiment_from_row, select_experiment
+from backend.store.policy_snapshots import Published
 
+RELEARN_S = 10.0
+"""How often pending and forgotten decisions are weighed anew while nothing happens, in seconds."""
 MAX_CACHED_VECTORS = 256
 
 
 @dataclass(frozen=True, slots=True)
 class Vector:
-    """An allocation, with its probabilities by arm key as callers see them."""
+    """An allocation, with its probabilities by arm key as callers see them.
+
+    Of a contextual policy also the scores it was made from, and the encoded context, shape (n_features,).
+    """
 
     allocation: Allocation
     probabilities: Mapping[str, float]
+    scores: Sequence[float] | None = None
+    features: FloatArray | None = None
 
 
 @dataclass(slots=True)
 class Snapshot:
-    """One experiment with the statistics of one policy version.
+    """One experiment with the numbers of one policy version.
 
-    Vectors are computed once for each set of eligible arms.
+    Vectors are computed once for each set of eligible arms; of a contextual policy, for each decision.
     """
 
     experiment: Experiment
     policy_version: int
-    statistics: ArmStatistics
+    published: Published
     due_at: float = 0.0
-    policy: Policy = field(init=False)
+    policy: Policy | ContextualPolicy = field(init=False)
+    model: LinearModel | None = field(init=False, default=None)
     arm_ids: Mapping[str, int] = field(init=False)
     has_active_arm: bool = field(init=False)
     _vectors: dict[tuple[int, ...] | None, Vector] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         self.policy = build_policy(self.experiment.policy, self.experiment.reward)
+        if isinstance(self.policy, ContextualPolicy):
+            self.model = _model(self.policy, self.published, self.experiment.n_arms)
         self.arm_ids = {arm.key: i for i, arm in enumerate(self.experiment.arms)}
         self.has_active_arm = bool(self.experiment.active_arms().any())
 
     def vector(self, eligible_arm_ids: tuple[int, ...] | None, context: Json | None) -> Vector:
-        """The vector over all arms, given the arms the caller allows (None: all). At least one must be active."""
+        """The vector over all arms, given the arms the caller allows (None: all). At least one must be active.
+
+        Raises:
+            InvalidInput: the policy needs a context, and this one does not fit the declared features.
+        """
         found = self._vectors.get(eligible_arm_ids)
         if found is None:
-            found = self._compute(self.eligible(eligible_arm_ids), context)
+            eligible = self.eligible(eligible_arm_ids)
+            if self.is_contextual:
+                return self._decide_for(context, eligible)
+            found = self._compute(eligible)
             if len(self._vectors) >= MAX_CACHED_VECTORS:
                 self._vectors.clear()
             self._vectors[eligible_arm_ids] = found
         return found
+
+    @property
+    def is_contextual(self) -> bool:
+        """Whether the vector depends on the unit's context."""
+        return self.model is not None and self.experiment.status is not Status.PAUSED
+
+    def features_of(self, context: Json | None) -> FloatArray | None:
+        """The encoded context, shape (n_features,); None when the policy uses none. Raises InvalidInput."""
+        if not isinstance(self.policy, ContextualPolicy):
+            return None
+        return self.policy.context_features.encode(context)
+
+    def _decide_for(self, context: Json | None, eligible: BoolArray) -> Vector:
+        features = self.features_of(context)
+        assert features is not None
+        assert self.model is not None
+        scores = self.model.scores(features)
+        scores = scores if eligible.all() else scores.select(eligible)
+        return replace(self.vector_from(scores, eligible), features=features)
+
+    def vector_from(self, scores: Scores, eligible: BoolArray) -> Vector:
+        """The vector that a contextual policy makes of these scores."""
+        assert isinstance(self.policy, ContextualPolicy)
+        return self._allocate(self.policy.probabilities(scores), eligible, scores.to_array())
 
     def eligible(self, eligible_arm_ids: tuple[int, ...] | None) -> BoolArray:
         """Shape (n_arms,): active, and allowed by the caller."""
@@ -75,25 +131,39 @@ class Snapshot:
         allowed[list(eligible_arm_ids)] = True
         return active & allowed
 
-    def policy_probabilities(self, eligible: BoolArray, context: Json | None) -> FloatArray:
-        """Shape (n_eligible,): the policy's own vector, before floor and control share."""
-        default_reward = self.experiment.reward.default_reward
-        stats = self.statistics.select(eligible).observed(default_reward)
-        return self.policy.probabilities(stats, context)
+    def policy_probabilities(
+        self, eligible: BoolArray, scores: Sequence[float] | None
+    ) -> FloatArray:
+        """Shape (n_eligible,): the policy's own vector, before floor, caps and control share."""
+        if isinstance(self.policy, ContextualPolicy):
+            assert scores is not None
+            return self.policy.probabilities(Scores.from_array(scores))
+        return self.policy.probabilities(self.published.stats.select(eligible))
 
-    def _compute(self, eligible: BoolArray, context: Json | None) -> Vector:
+    def importance_weight(self, propensity: float) -> float | None:
+        """What a reward is multiplied with in importance-weighted sums; None: 1 / propensity."""
+        if not isinstance(self.policy, Exp3IX):
+            return None
+        return 1.0 / (propensity + self.policy.implicit_exploration(self.published.stats))
+
+    def _compute(self, eligible: BoolArray) -> Vector:
+        if self.experiment.status is Status.PAUSED:
+            return self._vector(certain(self._fallback_arm_id(eligible), self.experiment.n_arms))
+        return self._allocate(self.policy_probabilities(eligible, None), eligible, None)
+
+    def _allocate(
+        self, probabilities: FloatArray, eligible: BoolArray, scores: Sequence[float] | None
+    ) -> Vector:
         experiment = self.experiment
-        if experiment.status is Status.PAUSED:
-            return self._vector(certain(self._fallback_arm_id(eligible), experiment.n_arms))
-        return self._vector(
-            allocate(
-                self.policy_probabilities(eligible, context),
-                eligible,
-                floor=experiment.allocation.probability_floor,
-                control_share=experiment.allocation.control_share,
-                control_arm_id=experiment.control_arm_id,
-            )
+        allocation = allocate(
+            probabilities,
+            eligible,
+            floor=experiment.allocation.probability_floor,
+            control_share=experiment.allocation.control_share,
+            control_arm_id=experiment.control_arm_id,
+            caps=experiment.caps(),
         )
+        return self._vector(allocation, scores)
 
     def _fallback_arm_id(self, eligible: BoolArray) -> int:
         """What a paused experiment answers: the control arm, or else the first arm that is eligible."""
@@ -102,9 +172,9 @@ class Snapshot:
             return control
         return int(np.flatnonzero(eligible)[0])
 
-    def _vector(self, allocation: Allocation) -> Vector:
-        keys = [arm.key for arm in self.experiment.arms]
-        return Vector(allocation, dict(zip(keys, allocation.probabilities.tolist(), strict=True)))
+    def _vector(self, allocation: Allocation, scores: Sequence[float] | None = None) -> Vector:
+        probabilities = dict(zip(self.arm_ids, allocation.probabilities.tolist(), strict=True))
+        return Vector(allocation, probabilities, scores)
 
     def reason(self, vector: Vector, arm_id: int, random_number: float) -> Reason:
         """Why the arm was drawn."""
@@ -122,7 +192,8 @@ class Snapshots:
         self._database = database
         self._by_key: dict[str, Snapshot] = {}
         self._by_id: dict[int, Snapshot] = {}
-        self._sums = _Sums()
+        self._histories = Histories()
+        self._learned_at: dict[int, float] = {}
         self.loaded = threading.Event()
 
     def get(self, experiment_key: str) -> Snapshot:
@@ -137,15 +208,15 @@ class Snapshots:
         """The experiment as it is in the database right now."""
         return self._database.transaction(lambda conn: self._reload(conn, experiment_key))
 
-    def by_id(self, conn: Connection, experiment_id: int) -> Experiment:
-        """The experiment with this id. Its key, arms' order and (once started) reward never change."""
+    def by_id(self, conn: Connection, experiment_id: int) -> Snapshot:
+        """Of the experiment with this id: its key, arms' order and (once started) reward and features never change."""
         snapshot = self._by_id.get(experiment_id)
         if snapshot is not None:
-            return snapshot.experiment
+            return snapshot
         row = conn.execute(SELECT_BY_ID, {"experiment_id": experiment_id}).fetchone()
         if row is None:
             raise ExperimentNotFound(f"there is no experiment with id {experiment_id}")
-        return self._reload(conn, row["experiment_key"]).experiment
+        return self._reload(conn, row["experiment_key"])
 
     def refresh(self) -> None:
         """Adopt what others published; publish what is due and changed."""
@@ -157,10 +228,11 @@ class Snapshots:
             lambda conn: policy_snapshots.select_newer(conn, known)
         ):
             self._adopt(row)
+        self._read_changes()
         now = time.monotonic()
-        due = [s for s in list(self._by_id.values()) if _is_running(s) and s.due_at <= now]
-        if due:
-            self._publish(due)
+        for snapshot in list(self._by_id.values()):
+            if _goes_on(snapshot) and snapshot.due_at <= now and self._is_to_learn(snapshot, now):
+                self._publish(snapshot)
         self.loaded.set()
 
     def _reload(self, conn: Connection, experiment_key: str) -> Snapshot:
@@ -168,14 +240,14 @@ class Snapshots:
         if row is not None:
             return self._adopt(row)
         experiment = select_experiment(conn, experiment_key)
-        return Snapshot(experiment, 0, ArmStatistics.zeros(experiment.n_arms))
+        return Snapshot(experiment, 0, Published.empty(experiment.n_arms))
 
     def _adopt(self, row: Row) -> Snapshot:
         experiment = experiment_from_row(row)
         snapshot = Snapshot(
             experiment,
             row["policy_version"],
-            policy_snapshots.statistics_from(row["statistics"], experiment.n_arms),
+            Published.from_row(row, experiment.n_arms, experiment.reward.default_reward),
             due_at=time.monotonic() + experiment.update_interval_s - row["age_s"],
         )
         return self._keep(snapshot)
@@ -188,71 +260,70 @@ class Snapshots:
         self._by_key[experiment.key] = self._by_id[experiment.experiment_id] = snapshot
         return snapshot
 
-    def _publish(self, due: list[Snapshot]) -> None:
-        self._sums.update(
-            self._database.transaction(
-                lambda conn: statistics.select_changed_blocks(conn, self._sums.horizon)
-            )
-        )
-        for snapshot in due:
-            sums = self._sums.totals(snapshot.experiment)
-            snapshot.due_at = time.monotonic() + snapshot.experiment.update_interval_s
-            if not np.array_equal(sums.to_matrix(), snapshot.statistics.to_matrix()):
-                self._publish_one(snapshot, sums)
+    def _read_changes(self) -> None:
+        """Read what changed of the statistics; of experiments that settled and changed nevertheless, everything."""
+        if not any(_goes_on(snapshot) for snapshot in list(self._by_id.values())):
+            return
+        anew: set[int] = {
+            i for i, s in list(self._by_id.items()) if _forgets(s) and self._histories.is_settled(i)
+        }
+        while True:
+            self._histories.forget(anew)
+            since, horizon = recent_since(utc_now()), self._histories.horizon
+            read = partial(statistics.select_changes, since=horizon, recent_since=since, anew=anew)
+            changed, anew = self._histories.update(self._database.transaction(read), since)
+            for experiment_id in changed:
+                self._learned_at.pop(experiment_id, None)
+            if not anew:
+                return
 
-    def _publish_one(self, snapshot: Snapshot, sums: ArmStatistics) -> None:
+    def _is_to_learn(self, snapshot: Snapshot, now: float) -> bool:
+        """Whether something changed, or enough time passed for what is forgotten or pending to have changed."""
+        return now - self._learned_at.get(snapshot.experiment.experiment_id, -inf) >= RELEARN_S
+
+    def _publish(self, snapshot: Snapshot) -> None:
+        """Publish what follows from the statistics by now, if it differs from what is published."""
+        experiment, as_of = snapshot.experiment, utc_now()
+        history = self._histories.get(experiment.experiment_id)
+        if not _forgets(snapshot):
+            window = timedelta(seconds=experiment.reward.attribution_window_s)
+            history.settle(recent_since(as_of - window))
+        learned = Learned.of(history, experiment, as_of)
+        self._learned_at[experiment.experiment_id] = time.monotonic()
+        snapshot.due_at = time.monotonic() + experiment.update_interval_s
+        if not learned.differs_from(snapshot.published):
+            return
         version = snapshot.policy_version + 1
-        experiment = snapshot.experiment
+        published = learned.to_publish(snapshot.policy, snapshot.published)
         is_first = self._database.transaction(
             lambda conn: policy_snapshots.insert_snapshot(
-                conn, experiment.experiment_id, version, sums
+                conn, experiment.experiment_id, version, published
             )
         )
         if is_first:  # else another worker was quicker: adopted at the next refresh
-            self._keep(Snapshot(experiment, version, sums, due_at=snapshot.due_at))
+            self._keep(Snapshot(experiment, version, published, due_at=snapshot.due_at))
 
 
 SELECT_BY_ID = "SELECT experiment_key FROM experiments WHERE experiment_id = %(experiment_id)s"
 
 
-class _Sums:
-    """Sums per experiment and hour, so that a refresh reads only the hours in which something changed."""
-
-    def __init__(self) -> None:
-        self.horizon = "0"
-        self._blocks: dict[int, dict[datetime, FloatArray]] = {}
-
-    def update(self, changed: tuple[str, list[Row]]) -> None:
-        """Replace the hours that were read anew."""
-        self.horizon, rows = changed
-        fresh: dict[tuple[int, datetime], list[Row]] = {}
-        for row in rows:
-            fresh.setdefault((row["experiment_id"], row["block"]), []).append(row)
-        for (experiment_id, block), arms in fresh.items():
-            sums = np.zeros((max(row["arm_id"] for row in arms) + 1, 4))
-            for row in arms:
-                sums[row["arm_id"]] = [
-                    row["decisions"],
-                    row["rewards"],
-                    row["reward_sum"],
-                    row["reward_sum_squares"],
-                ]
-            self._blocks.setdefault(experiment_id, {})[block] = sums
-
-    def totals(self, experiment: Experiment) -> ArmStatistics:
-        """Sums over all hours."""
-        totals = np.zeros((experiment.n_arms, 4))
-        blocks = self._blocks.get(experiment.experiment_id, {})
-        for block in sorted(
-            blocks
-        ):  # in one order everywhere, so that all workers get the same sums
-            sums = blocks[block]
-            totals[: len(sums)] += sums[: experiment.n_arms]
-        return ArmStatistics.from_matrix(totals)
+def _model(policy: ContextualPolicy, published: Published, n_arms: int) -> LinearModel:
+    """The published model; before there is one, that of no data."""
+    n_features = policy.context_features.n_features
+    if published.model is None:
+        return policy.fit(LinearStats.zeros(n_arms, n_features))
+    return LinearModel.from_bytes(published.model, n_features).with_new_arms(n_arms)
 
 
-def _is_running(snapshot: Snapshot) -> bool:
+def _goes_on(snapshot: Snapshot) -> bool:
     return snapshot.experiment.status in (Status.RUNNING, Status.PAUSED)
+
+
+def _forgets(snapshot: Snapshot) -> bool:
+    experiment = snapshot.experiment
+    return (
+        experiment.decay_half_life_s is not None or experiment.decay_half_life_decisions is not None
+    )
 
 
 def _order(snapshot: Snapshot) -> tuple[int, int]:

@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 import orjson
 
 from backend.domain import BUCKET_S, Decision
+from backend.store.allocation_statistics import Draws
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Database, Row
 
@@ -14,9 +15,11 @@ INSERT_DECISIONS = """
             %(decision_id)s::uuid[], %(experiment_id)s::int[], %(experiment_version)s::int[],
             %(policy_version)s::int[], %(arm_id)s::int[], %(reason)s::decision_reason[], %(decided_at_us)s::bigint[],
             %(propensity)s::float8[], %(random_number)s::float8[], %(unit_id)s::text[],
-            %(eligible_arm_ids)s::json[], %(context)s::json[], %(sticky_decision_id)s::uuid[]
+            %(eligible_arm_ids)s::json[], %(context)s::json[], %(sticky_decision_id)s::uuid[],
+            %(importance_weight)s::float8[], %(scores)s::text[], %(redrawn_from)s::uuid[]
         ) AS input (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason, decided_at_us,
-                    propensity, random_number, unit_id, eligible_arm_ids, context, sticky_decision_id)
+                    propensity, random_number, unit_id, eligible_arm_ids, context, sticky_decision_id,
+                    importance_weight, scores, redrawn_from)
     ), stale AS (
         SELECT decision_id FROM input JOIN experiments e USING (experiment_id)
         WHERE input.experiment_version <> e.version
@@ -24,18 +27,20 @@ INSERT_DECISIONS = """
     ), inserted AS (
         INSERT INTO decisions (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                                decided_at, propensity, random_number, unit_id, eligible_arm_ids, context,
-                               sticky_decision_id)
+                               sticky_decision_id, importance_weight, scores, redrawn_from)
         SELECT decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                timestamptz 'epoch' + decided_at_us * interval '1 microsecond', propensity, random_number, unit_id,
-               eligible_arm_ids, context, sticky_decision_id
+               eligible_arm_ids, context, sticky_decision_id, importance_weight, scores::float8[], redrawn_from
         FROM input
         WHERE NOT EXISTS (SELECT 1 FROM stale)
         ON CONFLICT (decision_id) DO NOTHING
-        RETURNING experiment_id, arm_id, reason, decided_at, propensity
+        RETURNING experiment_id, arm_id, reason, decided_at, propensity, importance_weight
     ), counted AS (
-        INSERT INTO arm_statistics AS s (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum)
+        INSERT INTO arm_statistics AS s (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum,
+                                         weight_sum, root_weight_sum)
         SELECT experiment_id, 'primary', date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
-               %(shard)s, count(*), sum(propensity)
+               %(shard)s, count(*), sum(propensity), sum(coalesce(importance_weight, 1 / propensity)),
+               sum(1 / sqrt(propensity))
         FROM inserted
         WHERE reason <> 'paused'
         GROUP BY experiment_id, bucket, arm_id
@@ -43,16 +48,32 @@ INSERT_DECISIONS = """
         ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
         SET decisions = s.decisions + excluded.decisions,
             propensity_sum = s.propensity_sum + excluded.propensity_sum,
+            weight_sum = s.weight_sum + excluded.weight_sum,
+            root_weight_sum = s.root_weight_sum + excluded.root_weight_sum,
             changed_xid = excluded.changed_xid
+    ), allocated AS (
+        INSERT INTO allocation_statistics AS s (experiment_id, shard, drawn, probability_sum, probability_sum_squares)
+        SELECT experiment_id, %(shard)s, drawn::float8[], probability_sum::float8[], probability_sum_squares::float8[]
+        FROM unnest(%(allocated_id)s::int[], %(drawn)s::text[], %(probability_sum)s::text[],
+                    %(probability_sum_squares)s::text[])
+            AS fresh (experiment_id, drawn, probability_sum, probability_sum_squares)
+        WHERE EXISTS (SELECT 1 FROM inserted) -- all of a batch is, or none
+        ORDER BY experiment_id
+        ON CONFLICT (experiment_id, shard) DO UPDATE
+        SET drawn = add_arrays(s.drawn, excluded.drawn),
+            probability_sum = add_arrays(s.probability_sum, excluded.probability_sum),
+            probability_sum_squares = add_arrays(s.probability_sum_squares, excluded.probability_sum_squares)
     )
-    SELECT decision_id::text FROM stale
+    SELECT (SELECT array_agg(decision_id::text) FROM stale) AS stale, EXISTS (SELECT 1 FROM inserted) AS is_new
 """
 
 SELECT_DECISION = "SELECT * FROM decisions WHERE decision_id = %(decision_id)s"
 
 SELECT_DECIDED = """
     SELECT decision_id::text, experiment_id, arm_id, unit_id, decided_at, reason = 'paused' AS is_paused,
-           coalesce(sticky_decision_id, decision_id)::text AS drawn_by
+           coalesce(sticky_decision_id, decision_id)::text AS drawn_by, propensity,
+           coalesce(importance_weight, 1 / propensity) AS weight,
+           CASE WHEN scores IS NOT NULL THEN context END AS learned_context
     FROM decisions WHERE decision_id = ANY (%(decision_ids)s::uuid[])
 """
 
@@ -70,12 +91,25 @@ SELECT_LOG = """
 """
 
 
-def insert_decisions(conn: Connection, decisions: Sequence[Decision], shard: int) -> set[str]:
+class StaleDecisions(Exception):
+    """Some were made under a version of their experiment that is no longer current; nothing was stored."""
+
+    def __init__(self, decision_ids: set[str]) -> None:
+        super().__init__("decided under an old version")
+        self.decision_ids = decision_ids
+
+
+def insert_decisions(
+    conn: Connection, decisions: Sequence[Decision], draws: Sequence[Draws], shard: int
+) -> bool:
     """Log decisions, each once, and count them.
 
+    Args:
+        draws: the fresh draws among them, one entry an experiment.
     Returns:
-        The ids of those that were made under a version of their experiment that is no longer current. If there is
-        one, nothing is stored.
+        Whether they are new: False when this very batch was committed before.
+    Raises:
+        StaleDecisions: nothing was stored.
     """
     params: Row = {
         "decision_id": plain_array(d.decision_id for d in decisions),
@@ -91,10 +125,23 @@ def insert_decisions(conn: Connection, decisions: Sequence[Decision], shard: int
         "eligible_arm_ids": [_json(d.eligible_arm_ids) for d in decisions],
         "context": [_json(d.context) for d in decisions],
         "sticky_decision_id": plain_array(d.sticky_decision_id for d in decisions),
+        "importance_weight": plain_array(d.importance_weight for d in decisions),
+        "scores": [plain_array(d.scores) if d.scores else None for d in decisions],
+        "redrawn_from": plain_array(d.redrawn_from for d in decisions),
+        "allocated_id": plain_array(draw.experiment_id for draw in draws),
+        "drawn": [plain_array(draw.drawn.tolist()) for draw in draws],
+        "probability_sum": [plain_array(draw.probability_sum.tolist()) for draw in draws],
+        "probability_sum_squares": [
+            plain_array(draw.probability_sum_squares.tolist()) for draw in draws
+        ],
         "bucket": f"{BUCKET_S} seconds",
         "shard": shard,
     }
-    return {row["decision_id"] for row in conn.execute(INSERT_DECISIONS, params)}
+    row = conn.execute(INSERT_DECISIONS, params).fetchone()
+    assert row is not None
+    if row["stale"]:
+        raise StaleDecisions(set(row["stale"]))
+    return bool(row["is_new"])
 
 
 def _json(value: object) -> str | None:

@@ -11,7 +11,10 @@ from backend.domain import (
     AllocationSpec,
     Arm,
     ArmStatus,
+    Direction,
     Experiment,
+    Guardrail,
+    GuardrailAction,
     Json,
     PolicySpec,
     RewardSpec,
@@ -114,8 +117,17 @@ def select_at_version(conn: Connection, experiment_id: int, version: int) -> Exp
 
 
 def document_of(experiment: Experiment) -> Json:
-    """Everything about an experiment that people set, as JSON."""
-    return {k: v for k, v in asdict(experiment).items() if k not in COLUMNS_OF_ITS_OWN}
+    """Everything about an experiment that people set, as JSON.
+
+    What a version of the service before guardrails does not know is left out where it is not used.
+    """
+    document = {k: v for k, v in asdict(experiment).items() if k not in COLUMNS_OF_ITS_OWN}
+    if not document["guardrails"]:
+        del document["guardrails"]
+    for arm in document["arms"]:
+        if arm["max_probability"] is None:
+            del arm["max_probability"]
+    return document
 
 
 def _columns(experiment: Experiment) -> Row:
@@ -141,6 +153,16 @@ def experiment_from_row(row: Row) -> Experiment:
             **document,
             "arms": tuple(
                 Arm(**{**arm, "status": ArmStatus(arm["status"])}) for arm in document["arms"]
+            ),
+            "guardrails": tuple(
+                Guardrail(
+                    **{
+                        **guardrail,
+                        "direction": Direction(guardrail["direction"]),
+                        "action": GuardrailAction(guardrail["action"]),
+                    }
+                )
+                for guardrail in document.get("guardrails", ())
             ),
             "policy": PolicySpec(**document["policy"]),
             "reward": RewardSpec(

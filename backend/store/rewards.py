@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from backend.domain import BUCKET_S, Aggregation
+from backend.domain import BUCKET_S, Aggregation, Json
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Row
 
@@ -13,9 +13,9 @@ INSERT_FIRST_REWARDS = """
         SELECT * FROM unnest(
             %(decision_id)s::uuid[], %(metric)s::text[], %(value)s::float8[],
             %(occurred_at)s::timestamptz[], %(is_late)s::bool[], %(experiment_id)s::int[], %(arm_id)s::int[],
-            %(decided_at)s::timestamptz[], %(is_learned)s::bool[]
+            %(decided_at)s::timestamptz[], %(is_learned)s::bool[], %(weight)s::float8[], %(root_weight)s::float8[]
         ) AS input (decision_id, metric, value, occurred_at, is_late, experiment_id, arm_id, decided_at,
-                    is_learned)
+                    is_learned, weight, root_weight)
     ), inserted AS (
         INSERT INTO rewards (decision_id, metric, sequence, value, occurred_at, received_at, is_late)
         SELECT decision_id, metric, 0, value, occurred_at, %(received_at)s, is_late
@@ -24,10 +24,13 @@ INSERT_FIRST_REWARDS = """
         RETURNING decision_id, metric
     ), learned AS (
         INSERT INTO arm_statistics AS s
-            (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares)
+            (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares,
+             rewarded_weight_sum, rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum,
+             weighted_reward_sum_squares)
         SELECT experiment_id, metric, date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
-               %(shard)s, count(*), sum(exact_decimal(value)), sum(exact_decimal(value) * exact_decimal(value))
-        FROM input JOIN inserted USING (decision_id, metric)
+               %(shard)s, count(*), sum(exact), sum(exact * exact), sum(weight), sum(root_weight),
+               sum(exact::float8 * weight), sum(exact::float8 * root_weight), sum((exact * exact)::float8 * weight)
+        FROM input JOIN inserted USING (decision_id, metric), LATERAL (SELECT exact_decimal(value) AS exact) e
         WHERE is_learned
         GROUP BY experiment_id, metric, bucket, arm_id
         ORDER BY experiment_id, metric, bucket, arm_id
@@ -35,6 +38,11 @@ INSERT_FIRST_REWARDS = """
         SET rewards = s.rewards + excluded.rewards,
             reward_sum = s.reward_sum + excluded.reward_sum,
             reward_sum_squares = s.reward_sum_squares + excluded.reward_sum_squares,
+            rewarded_weight_sum = s.rewarded_weight_sum + excluded.rewarded_weight_sum,
+            rewarded_root_weight_sum = s.rewarded_root_weight_sum + excluded.rewarded_root_weight_sum,
+            weighted_reward_sum = s.weighted_reward_sum + excluded.weighted_reward_sum,
+            root_weighted_reward_sum = s.root_weighted_reward_sum + excluded.root_weighted_reward_sum,
+            weighted_reward_sum_squares = s.weighted_reward_sum_squares + excluded.weighted_reward_sum_squares,
             changed_xid = excluded.changed_xid
     )
     SELECT decision_id::text, metric FROM inserted
@@ -67,7 +75,8 @@ RETRACT_REWARDS = """
 class PendingReward:
     """A valid reward on its way into the log, with what is known of its decision.
 
-    ``is_learned``: it counts in the statistics; late ones and those of paused decisions do not.
+    ``is_learned``: it counts in the statistics; late ones and those of paused decisions do not. ``weight`` and
+    ``propensity`` are the decision's; ``context`` is that of a decision of a contextual policy, else None.
     """
 
     decision_id: str
@@ -80,6 +89,14 @@ class PendingReward:
     experiment_id: int
     arm_id: int
     decided_at: datetime
+    weight: float
+    propensity: float
+    context: Json | None
+
+    @property
+    def key(self) -> tuple[str, str]:
+        """(decision_id, metric)."""
+        return self.decision_id, self.metric
 
 
 def insert_first_rewards(
@@ -100,6 +117,8 @@ def insert_first_rewards(
         "arm_id": plain_array(r.arm_id for r in rewards),
         "decided_at": [r.decided_at for r in rewards],
         "is_learned": plain_array(r.is_learned for r in rewards),
+        "weight": plain_array(r.weight for r in rewards),
+        "root_weight": plain_array(r.propensity**-0.5 for r in rewards),
         "received_at": received_at,
         "bucket": f"{BUCKET_S} seconds",
         "shard": shard,

@@ -1,9 +1,13 @@
 """Table ``arm_statistics``: additive sums per experiment, metric, time bucket and arm."""
 
+from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from backend.domain import BUCKET_S
+from backend.store.context_statistics import SELECT_CHANGED_CONTEXTS
 from backend.store.database import Connection, Row
+from backend.store.reward_delays import SELECT_CHANGED_DELAYS
 
 ADD_TO_STATISTICS = """
     WITH change AS (
@@ -11,29 +15,45 @@ ADD_TO_STATISTICS = """
                coalesce(exact_decimal(%(after)s), 0) AS after
     )
     INSERT INTO arm_statistics AS s
-        (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares)
+        (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares, rewarded_weight_sum,
+         rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares)
     SELECT %(experiment_id)s, %(metric)s, date_bin(%(bucket)s, %(decided_at)s, timestamptz 'epoch'), %(arm_id)s,
-           %(shard)s, %(rewards)s, after - before, after * after - before * before
+           %(shard)s, %(rewards)s, after - before, after * after - before * before,
+           %(rewards)s * %(weight)s::float8, %(rewards)s * %(root_weight)s::float8,
+           (after - before)::float8 * %(weight)s::float8, (after - before)::float8 * %(root_weight)s::float8,
+           (after * after - before * before)::float8 * %(weight)s::float8
     FROM change
     ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
     SET rewards = s.rewards + excluded.rewards,
         reward_sum = s.reward_sum + excluded.reward_sum,
         reward_sum_squares = s.reward_sum_squares + excluded.reward_sum_squares,
+        rewarded_weight_sum = s.rewarded_weight_sum + excluded.rewarded_weight_sum,
+        rewarded_root_weight_sum = s.rewarded_root_weight_sum + excluded.rewarded_root_weight_sum,
+        weighted_reward_sum = s.weighted_reward_sum + excluded.weighted_reward_sum,
+        root_weighted_reward_sum = s.root_weighted_reward_sum + excluded.root_weighted_reward_sum,
+        weighted_reward_sum_squares = s.weighted_reward_sum_squares + excluded.weighted_reward_sum_squares,
         changed_xid = excluded.changed_xid
 """
 
-# Reads every block (an hour of buckets) that holds a row changed at or after `since`, whole.
-SELECT_CHANGED_BLOCKS = """
+# Reads every block that holds a row changed at or after `since`, whole: a block is a minute from `recent_since` on, and an
+# hour before.
+SELECT_CHANGED_SUMS = """
     WITH changed AS (
-        SELECT DISTINCT experiment_id, date_bin('1 hour', bucket, timestamptz 'epoch') AS block
+        SELECT DISTINCT experiment_id,
+               CASE WHEN bucket >= %(recent_since)s THEN bucket
+                    ELSE date_bin('1 hour', bucket, timestamptz 'epoch') END AS block,
+               CASE WHEN bucket >= %(recent_since)s THEN interval '1 minute' ELSE interval '1 hour' END AS width
         FROM arm_statistics JOIN experiments USING (experiment_id)
-        WHERE changed_xid >= %(since)s::xid8 AND metric = 'primary' AND status IN ('running', 'paused')
+        WHERE metric = 'primary' AND status IN ('running', 'paused')
+              AND (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
     )
     SELECT c.experiment_id, c.block, s.arm_id, sum(s.decisions)::float8 AS decisions, sum(s.rewards)::float8 AS rewards,
-           sum(s.reward_sum)::float8 AS reward_sum, sum(s.reward_sum_squares)::float8 AS reward_sum_squares
+           sum(s.reward_sum)::float8 AS reward_sum, sum(s.reward_sum_squares)::float8 AS reward_sum_squares,
+           sum(s.weight_sum) AS weight_sum, sum(s.rewarded_weight_sum) AS rewarded_weight_sum,
+           sum(s.weighted_reward_sum) AS weighted_reward_sum
     FROM changed c JOIN arm_statistics s
         ON s.experiment_id = c.experiment_id AND s.metric = 'primary'
-        AND s.bucket >= c.block AND s.bucket < c.block + interval '1 hour'
+        AND s.bucket >= c.block AND s.bucket < c.block + c.width
     GROUP BY c.experiment_id, c.block, s.arm_id
 """
 
@@ -69,10 +89,15 @@ def add_to_statistics(
     arm_id: int,
     decided_at: datetime,
     shard: int,
+    weight: float,
+    propensity: float,
     before: float | None,
     after: float | None,
 ) -> None:
-    """Add what one decision's reward changed, from its value ``before`` to ``after``; None: it has none."""
+    """Add what one decision's reward changed, from its value ``before`` to ``after``; None: it has none.
+
+    ``weight`` is the decision's importance weight.
+    """
     params = {
         "experiment_id": experiment_id,
         "metric": metric,
@@ -80,6 +105,8 @@ def add_to_statistics(
         "decided_at": decided_at,
         "shard": shard,
         "rewards": (after is not None) - (before is not None),
+        "weight": weight,
+        "root_weight": propensity**-0.5,
         "before": before,
         "after": after,
         "bucket": f"{BUCKET_S} seconds",
@@ -87,18 +114,38 @@ def add_to_statistics(
     conn.execute(ADD_TO_STATISTICS, params)
 
 
-def select_changed_blocks(conn: Connection, since: str) -> tuple[str, list[Row]]:
-    """Primary sums per experiment, hour and arm, of every hour in which anything changed.
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What changed since a horizon: rows of whole blocks, to be put in place of what was read before."""
+
+    horizon: str
+    sums: list[Row]
+    delays: list[Row]
+    contexts: list[Row]
+
+
+def select_changes(
+    conn: Connection, since: str, recent_since: datetime, anew: Iterable[int]
+) -> Changes:
+    """Primary sums of every block of time in which anything changed, of experiments that go on.
 
     Args:
         since: the horizon of the last call, or "0" for everything.
+        recent_since: a full hour; blocks are minutes from then on and hours before.
+        anew: ids of experiments to read from their start.
     Returns:
-        The horizon for the next call, and the sums. Nothing is missed: the horizon is the oldest transaction that
-        was still open before the sums were read, so what it or a later one writes is read next time.
+        Nothing is missed: the horizon is the oldest transaction that was still open before the sums were read, so
+        what it or a later one writes is read next time.
     """
     row = conn.execute(SELECT_HORIZON).fetchone()
     assert row is not None
-    return row["horizon"], conn.execute(SELECT_CHANGED_BLOCKS, {"since": since}).fetchall()
+    params = {"since": since, "recent_since": recent_since, "anew": list(anew)}
+    return Changes(
+        row["horizon"],
+        conn.execute(SELECT_CHANGED_SUMS, params).fetchall(),
+        conn.execute(SELECT_CHANGED_DELAYS, params).fetchall(),
+        conn.execute(SELECT_CHANGED_CONTEXTS, params).fetchall(),
+    )
 
 
 def select_totals(conn: Connection, experiment_id: int, pending_since: datetime) -> list[Row]:

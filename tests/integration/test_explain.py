@@ -30,26 +30,25 @@ def learn(api, key="test"):
     eventually(knows)
 
 
+OBSERVED = (
+    "pulls",
+    "reward_sum",
+    "reward_sum_squares",
+    "pending",
+    "weight_sum",
+    "weighted_reward_sum",
+)
+
+
 def recomputed(found):
     """The vector from the explanation's own numbers, by the steps that the contract describes."""
     arms = found["statistics"]
     reward = RewardSpec(**{**found["reward"], "type": RewardType(found["reward"]["type"])})
     can = [arm for arm in arms if arm["is_eligible"]]
-    unrewarded = [arm["decisions"] - arm["rewards"] for arm in can]
     stats = ArmStats(
-        np.array([float(arm["decisions"]) for arm in can]),
-        np.array(
-            [
-                arm["reward_sum"] + reward.default_reward * n
-                for arm, n in zip(can, unrewarded, strict=True)
-            ]
-        ),
-        np.array(
-            [
-                arm["reward_sum_squares"] + reward.default_reward**2 * n
-                for arm, n in zip(can, unrewarded, strict=True)
-            ]
-        ),
+        *(np.array([arm["observed"][name] for arm in can]) for name in OBSERVED),
+        n_decisions=found["n_decisions"],
+        batch_size=found["batch_size"],
     )
     policy = build_policy(PolicySpec(**found["policy"]), reward)
     own = policy.probabilities(stats)

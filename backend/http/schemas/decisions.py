@@ -130,7 +130,31 @@ class LoggedDecisionSchema(DecisionSchema):
     context = Context(allow_none=True)
     eligible_arms = fields.List(fields.String(), allow_none=True)
     sticky_decision_id = fields.UUID(allow_none=True)
+    redrawn_from = fields.UUID(
+        allow_none=True,
+        metadata={
+            "description": "The decision that had drawn the unit's arm before, if that arm is no longer active."
+        },
+    )
     rewards = fields.List(fields.Nested(LoggedRewardSchema))
+
+
+class ObservedSchema(Schema):
+    """What the policy learned from: after forgetting, and corrected for rewards still on their way."""
+
+    pulls = Number(metadata={"description": "Decisions whose outcome counts."})
+    reward_sum = Number()
+    reward_sum_squares = Number()
+    pending = Number(metadata={"description": "Decisions whose outcome was not known yet."})
+    weight_sum = Number(metadata={"description": "Sum of their importance weights."})
+    weighted_reward_sum = Number()
+
+
+class ScoreSchema(Schema):
+    """What a contextual policy predicted for the context."""
+
+    mean = Number()
+    standard_deviation = Number(metadata={"description": "Of the mean, not of a reward."})
 
 
 class ArmStatisticsSchema(Schema):
@@ -143,6 +167,8 @@ class ArmStatisticsSchema(Schema):
     rewards = Whole()
     reward_sum = Number()
     reward_sum_squares = Number()
+    observed = fields.Nested(ObservedSchema)
+    score = fields.Nested(ScoreSchema, allow_none=True)
     policy_probability = Number()
     probability = Number()
 
@@ -150,8 +176,8 @@ class ArmStatisticsSchema(Schema):
 class ExplanationSchema(Schema):
     """Everything that made a choice, enough to compute it again.
 
-    The policy turns ``statistics`` and ``prior`` into ``policy_probability``; floor and control share make that
-    ``probability``; the arm is the first at which the running sum of ``probability`` exceeds ``random_number``.
+    The policy turns ``observed`` (of a contextual policy: ``score``) and ``prior`` into ``policy_probability``; floor, caps
+    and control share make that ``probability``; the arm is the first at which the running sum of ``probability`` exceeds ``random_number``.
     """
 
     decision_id = fields.UUID()
@@ -166,6 +192,8 @@ class ExplanationSchema(Schema):
     seed = Whole(allow_none=True)
     context = Context(allow_none=True)
     eligible_arms = fields.List(fields.String(), allow_none=True)
+    n_decisions = Number(metadata={"description": "Of the whole experiment so far."})
+    batch_size = Number(metadata={"description": "Decisions between two policy versions."})
     statistics = fields.List(fields.Nested(ArmStatisticsSchema))
     probabilities = fields.Dict(keys=fields.String(), values=Number())
     random_number = Number()
@@ -173,6 +201,12 @@ class ExplanationSchema(Schema):
     propensity = Number()
     reason = fields.Enum(Reason, by_value=True)
     sticky_decision_id = fields.UUID(allow_none=True)
+    redrawn_from = fields.UUID(
+        allow_none=True,
+        metadata={
+            "description": "The decision that had drawn the unit's arm before, if that arm is no longer active."
+        },
+    )
     is_reproduced = Flag(
         metadata={"description": "Computing it again gives the logged arm and propensity."}
     )

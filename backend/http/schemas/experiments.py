@@ -3,15 +3,19 @@
 from dataclasses import replace
 from typing import Any
 
-from marshmallow import Schema, ValidationError, fields, post_load, validate, validates_schema
+from marshmallow import Schema, fields, post_load, validate
 
 from backend.domain import (
+    BUCKET_S,
     MAX_ARMS,
     Aggregation,
     AllocationSpec,
     Arm,
     ArmStatus,
+    Direction,
     Experiment,
+    Guardrail,
+    GuardrailAction,
     PolicySpec,
     RewardSpec,
     RewardType,
@@ -24,6 +28,8 @@ from backend.http.schemas.fields import LARGEST, AnyJson, Flag, Key, Number, Tim
 TEN_YEARS_S = 315_360_000
 LARGEST_SEED = 2**53 - 1
 """Exact in every JSON implementation."""
+
+MAX_GUARDRAILS = 20
 
 NAME = validate.Length(min=1, max=200)
 DESCRIPTION = validate.Length(max=10_000)
@@ -41,6 +47,14 @@ class ArmSchema(Schema):
         metadata={"description": "Any JSON; handed back with each decision."},
     )
     is_control = Flag(load_default=False)
+    max_probability = Number(
+        load_default=None,
+        allow_none=True,
+        validate=validate.Range(0, 1),
+        metadata={
+            "description": "Most that the policy may give this arm, before the control share; null: no cap."
+        },
+    )
     status = fields.Enum(ArmStatus, by_value=True, dump_only=True)
 
     @post_load
@@ -55,6 +69,7 @@ class ArmPatchSchema(Schema):
     name = fields.String(validate=NAME)
     payload = AnyJson(allow_none=True)
     is_control = Flag()
+    max_probability = Number(allow_none=True, validate=validate.Range(0, 1))
     status = fields.Enum(ArmStatus, by_value=True)
 
 
@@ -119,14 +134,58 @@ class AllocationSchema(AllocationPatchSchema):
     """What is mixed into the policy's vector."""
 
 
+class GuardrailSchema(Schema):
+    """A secondary metric that no arm's mean may cross, and what happens to an arm that does."""
+
+    metric = Key(required=True, metadata={"description": "Name of a secondary metric of rewards."})
+    threshold = Number(required=True, validate=REWARD_RANGE)
+    direction = fields.Enum(
+        Direction,
+        by_value=True,
+        load_default=Direction.ABOVE,
+        metadata={"description": "On which side of the threshold the mean is bad."},
+    )
+    action = fields.Enum(
+        GuardrailAction,
+        by_value=True,
+        load_default=GuardrailAction.WARN,
+        metadata={
+            "description": "warn: an audit entry; cap: the arm gets at most max_probability; pause_arm: it gets nothing."
+        },
+    )
+    max_probability = Number(allow_none=True, load_default=None, validate=validate.Range(0, 1))
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> Guardrail:
+        """A Guardrail."""
+        return Guardrail(**data)
+
+
 class _ChangeableSchema(Schema):
     """Fields that can be set at creation and changed later."""
 
     name = fields.String(validate=NAME)
     description = fields.String(validate=DESCRIPTION)
     policy = fields.Nested(PolicySchema)
-    decay_half_life_s = Number(allow_none=True)
-    decay_half_life_decisions = Number(allow_none=True)
+    guardrails = fields.List(
+        fields.Nested(GuardrailSchema),
+        validate=validate.Length(max=MAX_GUARDRAILS),
+        metadata={"description": "Secondary metrics that no arm's mean may cross."},
+    )
+    decay_half_life_s = Number(
+        allow_none=True,
+        validate=validate.Range(BUCKET_S, TEN_YEARS_S),
+        metadata={
+            "description": "Forget: after this many seconds a decision counts half. Costs regret when nothing changes."
+        },
+    )
+    decay_half_life_decisions = Number(
+        allow_none=True,
+        validate=validate.Range(1, 1e9),
+        metadata={
+            "description": "Forget: after this many later decisions of its own arm a decision counts half."
+        },
+    )
     update_interval_s = Number(validate=validate.Range(0.1, 86_400))
     seed = Whole(
         allow_none=True,
@@ -135,13 +194,6 @@ class _ChangeableSchema(Schema):
             "description": "Makes the n-th decision of the experiment use the n-th number of a fixed sequence. Costs a query a decision; meant for rehearsals."
         },
     )
-
-    @validates_schema
-    def no_decay_yet(self, data: dict[str, Any], **_: Any) -> None:
-        """Forgetting is part of the contract but not of this version."""
-        for name in ("decay_half_life_s", "decay_half_life_decisions"):
-            if data.get(name) is not None:
-                raise ValidationError("Forgetting is not available yet; leave this null.", name)
 
 
 class ExperimentSchema(_ChangeableSchema):
@@ -165,8 +217,10 @@ class ExperimentSchema(_ChangeableSchema):
         """An Experiment with the defaults filled in."""
         floor = {"probability_floor": default_floor(len(data["arms"]))}
         allocation = AllocationSpec(**{**floor, **data.pop("allocation", {})})
-        arms = tuple(data.pop("arms"))
-        return Experiment(**{"name": data["key"], **data}, arms=arms, allocation=allocation)
+        arms, guardrails = tuple(data.pop("arms")), tuple(data.pop("guardrails", ()))
+        return Experiment(
+            **{"name": data["key"], **data}, arms=arms, guardrails=guardrails, allocation=allocation
+        )
 
 
 class ExperimentPatchSchema(_ChangeableSchema):
@@ -174,6 +228,13 @@ class ExperimentPatchSchema(_ChangeableSchema):
 
     reward = fields.Nested(RewardSpecPatchSchema)
     allocation = fields.Nested(AllocationPatchSchema)
+
+    @post_load
+    def make(self, data: dict[str, Any], **_: Any) -> dict[str, Any]:
+        """The changes, with values as an Experiment has them."""
+        if "guardrails" in data:
+            data["guardrails"] = tuple(data["guardrails"])
+        return data
 
 
 class ExperimentPageSchema(Schema):

@@ -1,0 +1,91 @@
+"""Delay: which share of the rewards of a decision of a given age has come by now.
+
+A decision without a reward is not a failure yet. Delays of rewards are counted in bins that double, per block of decision
+time. Young blocks can only have shown short delays, so a plain histogram would be biased towards those; the estimate
+compares like with like: of the rewards that came within an edge, in blocks older than that edge, which share came in
+the last bin (the reverse hazard of right-truncated data: Lagakos, Barraj and De Gruttola 1988; the same ratios as the
+chain ladder of claims reserving, Mack 1993). Bins beyond the experiment's own age inherit the pooled ratio of the
+oldest bins that were seen: the distribution is continued as a power law of time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import numpy as np
+
+from backend.domain import FloatArray
+
+N_BINS = 30
+EDGES_S: FloatArray = np.exp2(np.arange(N_BINS, dtype=np.float64))
+"""Upper edge of each bin in seconds: 1, 2, 4, … 2^29 (17 years). The first bin begins at 0."""
+N_POOLED = 2
+"""So many of the oldest bins seen stand for those that were not."""
+PSEUDO_REWARDS = 1.0
+"""Added to the denominator, and half of it to the numerator, of a continued ratio: nothing seen is not nothing."""
+
+
+def delay_bin(delay_s: float) -> int:
+    """The bin of a delay in seconds; negative delays go to the first one."""
+    return min(int(np.ceil(np.log2(delay_s))), N_BINS - 1) if delay_s > 1.0 else 0
+
+
+@dataclass(frozen=True)
+class DelayDistribution:
+    """P(delay <= edge) at every edge of ``EDGES_S``, given that a reward comes at all inside the window.
+
+    Attributes:
+        at_edges: shape (N_BINS,), non-decreasing, 1 from the attribution window on.
+        window_s: the attribution window in seconds.
+    """
+
+    at_edges: FloatArray
+    window_s: float
+
+    @classmethod
+    def estimate(
+        cls, counts: FloatArray, youngest_ages_s: FloatArray, window_s: float
+    ) -> DelayDistribution:
+        """From the rewards that have come.
+
+        Args:
+            counts: shape (n_blocks, N_BINS), rewards of each block of decision time by bin of their delay.
+            youngest_ages_s: shape (n_blocks,), age of the youngest decision that each block can hold.
+            window_s: > 0; no reward counts after it.
+        """
+        last = min(int(np.searchsorted(EDGES_S, window_s)), N_BINS - 1)
+        within = counts.cumsum(axis=1)
+        is_older = youngest_ages_s[:, None] >= EDGES_S
+        exposed = (within * is_older).sum(axis=0)
+        in_bin = (counts * is_older).sum(axis=0)
+        oldest = int(np.max(np.flatnonzero(exposed), initial=0))
+        if oldest == 0:  # all blocks are too young to compare: what came so far is all there is
+            exposed, in_bin = within.sum(axis=0), counts.sum(axis=0)
+        ratios = in_bin / np.maximum(exposed, 1.0)
+        if oldest > 0:
+            pooled = slice(max(oldest - N_POOLED + 1, 1), oldest + 1)
+            ratios[oldest + 1 :] = (in_bin[pooled].sum() + PSEUDO_REWARDS / 2) / (
+                exposed[pooled].sum() + PSEUDO_REWARDS
+            )
+        ratios[last + 1 :] = 0.0
+        later = np.concatenate([np.cumprod((1.0 - ratios)[::-1])[::-1][1:], [1.0]])
+        later[last:] = 1.0
+        return cls(later, window_s)
+
+    @classmethod
+    def unknown(cls, window_s: float) -> DelayDistribution:
+        """Before any reward: nothing passes as come until the window has."""
+        return cls(np.where(window_s <= EDGES_S, 1.0, 0.0), window_s)
+
+    @cached_property
+    def _knots(self) -> tuple[FloatArray, FloatArray]:
+        inside = self.window_s > EDGES_S
+        times = np.concatenate([[0.0], EDGES_S[inside], [self.window_s]])
+        return times, np.concatenate([[0.0], self.at_edges[inside], [1.0]])
+
+    def share_come(self, ages_s: FloatArray) -> FloatArray:
+        """P(delay <= age), linear inside a bin; same shape as ``ages_s``, in [0, 1], 1 from the window on."""
+        times, shares = self._knots
+        come: FloatArray = np.interp(ages_s, times, shares)
+        return come
