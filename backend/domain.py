@@ -21,6 +21,8 @@ PRIMARY_METRIC = "primary"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 BUCKET_S = 60
 """Width of a statistics bucket, in seconds of the decisions' time."""
+FINE_BUCKET_S = 1
+"""Width of those of an experiment that forgets, so that it can tell what came first; merged when they are old."""
 MAX_ARMS = 1000
 SMALLEST_RANGE = 1e-9
 """Least distance of a reward's min and max, relative to the larger of them (and of 1)."""
@@ -216,6 +218,16 @@ class Experiment:
     def n_arms(self) -> int:
         """How many arms there are, whatever their status."""
         return len(self.arms)
+
+    @property
+    def forgets(self) -> bool:
+        """Whether old decisions count less."""
+        return self.decay_half_life_s is not None or self.decay_half_life_decisions is not None
+
+    @property
+    def bucket_s(self) -> int:
+        """Width of its statistics buckets in seconds."""
+        return FINE_BUCKET_S if self.forgets else BUCKET_S
 
     @property
     def control_arm_id(self) -> int | None:

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Sequence
 
 from backend.errors import BanditError
+from backend.inference.delay import EDGES_S
 from backend.resilience import Guard
 from backend.settings import Settings
 from backend.store.database import Database, Row
@@ -22,7 +23,7 @@ TIMEOUT_S = 3600.0
 
 def check(database: Database) -> list[Row]:
     """Sums that differ from the log, beyond rounding."""
-    return database.transaction(compare_with_log)
+    return database.transaction(lambda conn: compare_with_log(conn, EDGES_S.tolist()))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -45,7 +46,7 @@ def _run(*, is_check: bool) -> int:
     try:
         differences = check(database)
         if differences and not is_check:
-            database.transaction(mend_statistics)
+            database.transaction(lambda conn: mend_statistics(conn, EDGES_S.tolist()))
     finally:
         database.close()
     for row in differences[:MAX_LINES]:
@@ -56,13 +57,9 @@ def _run(*, is_check: bool) -> int:
 
 
 def _describe(row: Row) -> str:
-    where = f"{row['experiment_key']} arm {row['arm_id']} {row['metric']} {row['bucket']:%Y-%m-%dT%H:%MZ}"
-    pairs = [
-        f"{name} {row['served_' + name]} should be {row['logged_' + name]}"
-        for name in ("decisions", "rewards", "reward_sum", "reward_sum_squares", "propensity_sum")
-        if row["served_" + name] != row["logged_" + name]
-    ]
-    return f"{where}: {', '.join(pairs)}"
+    arm = "" if row["arm_id"] is None else f" arm {row['arm_id']}"
+    where = f"{row['experiment_key']}{arm} {row['metric']} {row['bucket']:%Y-%m-%dT%H:%MZ}"
+    return f"{where}: {row['name']} {row['served']:g} should be {row['logged']:g}"
 
 
 if __name__ == "__main__":

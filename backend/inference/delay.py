@@ -27,8 +27,8 @@ PSEUDO_REWARDS = 1.0
 
 
 def delay_bin(delay_s: float) -> int:
-    """The bin of a delay in seconds; negative delays go to the first one."""
-    return min(int(np.ceil(np.log2(delay_s))), N_BINS - 1) if delay_s > 1.0 else 0
+    """The bin of a delay in seconds: how many edges it has reached; negative delays go to the first one."""
+    return min(int(np.searchsorted(EDGES_S, delay_s, side="right")), N_BINS - 1)
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""From sums in blocks of time to what a policy learns from: forgotten, and corrected for rewards still on their way."""
+"""From sums in blocks of time to what counts: forgotten, and corrected for rewards still on their way."""
 
 from __future__ import annotations
 
@@ -8,28 +8,44 @@ import numpy as np
 
 from backend.domain import FloatArray
 
-(
-    DECISIONS,
-    REWARDS,
-    REWARD_SUM,
-    REWARD_SUM_SQUARES,
-    WEIGHT_SUM,
-    REWARDED_WEIGHT_SUM,
-    WEIGHTED_REWARD_SUM,
-) = range(7)
-N_SUMS = 7
+SUMS = (
+    "decisions",
+    "weight_sum",
+    "root_weight_sum",
+    "rewards",
+    "rewarded_weight_sum",
+    "rewarded_root_weight_sum",
+    "reward_sum",
+    "weighted_reward_sum",
+    "root_weighted_reward_sum",
+    "reward_sum_squares",
+    "weighted_reward_sum_squares",
+)
+"""What is summed in each block for each arm: first over its decisions, then over its rewarded ones.
+
+Each plainly, with the importance weight w = 1 / (propensity + implicit exploration), and with 1 / sqrt(propensity).
+"""
+DECISIONS, REWARDS = SUMS.index("decisions"), SUMS.index("rewards")
+PLAIN = [SUMS.index(n) for n in ("decisions", "rewards", "reward_sum", "reward_sum_squares")]
+"""The sums of ``ArmStatistics``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What counts of each arm; arrays have shape (n_arms,), and the fields of ``ArmStats``."""
+    """Sums over the decisions whose outcome counts; each array has shape (n_arms,).
+
+    ``pulls`` is their number; ``pending`` that of those whose outcome is not known yet.
+    """
 
     pulls: FloatArray
-    reward_sum: FloatArray
-    reward_sum_squares: FloatArray
-    pending: FloatArray
     weight_sum: FloatArray
+    root_weight_sum: FloatArray
+    reward_sum: FloatArray
     weighted_reward_sum: FloatArray
+    root_weighted_reward_sum: FloatArray
+    reward_sum_squares: FloatArray
+    weighted_reward_sum_squares: FloatArray
+    pending: FloatArray
 
 
 def observe(
@@ -41,39 +57,23 @@ def observe(
     they get one. A reward counts in full, so at least the rewarded decisions count. What remains is pending.
 
     Args:
-        sums: shape (n_blocks, n_arms, N_SUMS), in the order of the constants above.
+        sums: shape (n_blocks, n_arms, len(SUMS)).
         weights: shape (n_blocks, n_arms), what is not forgotten, in [0, 1].
         come: shape (n_blocks,), share of the rewards that have come, in [0, 1].
         default_reward: what a decision without a reward counts as; None: only rewarded decisions count.
     """
-    kept = np.einsum("ba,bas->as", weights, sums)
-    n_mature = _expected(sums[:, :, DECISIONS], weights, come)
-    decisions, rewards = kept[:, DECISIONS], kept[:, REWARDS]
+    kept = np.einsum("ba,bas->sa", weights, sums)
+    decisions, rewarded, rewards, squares = kept[:3], kept[3:6], kept[6:9], kept[9:]
+    mature = np.einsum("b,ba,bas->sa", come, weights, sums[:, :, :3])
+    counted = np.maximum(mature, rewarded)
+    pending = np.maximum(decisions[0] - counted[0], 0.0)
     if default_reward is None:
-        return Observed(
-            pulls=rewards,
-            reward_sum=kept[:, REWARD_SUM],
-            reward_sum_squares=kept[:, REWARD_SUM_SQUARES],
-            pending=np.clip(decisions - np.maximum(n_mature, rewards), 0.0, None),
-            weight_sum=kept[:, REWARDED_WEIGHT_SUM],
-            weighted_reward_sum=kept[:, WEIGHTED_REWARD_SUM],
-        )
-    pulls = np.maximum(n_mature, rewards)
-    unrewarded = pulls - rewards
-    weight_sum = np.maximum(
-        _expected(sums[:, :, WEIGHT_SUM], weights, come), kept[:, REWARDED_WEIGHT_SUM]
-    )
-    unrewarded_weight = weight_sum - kept[:, REWARDED_WEIGHT_SUM]
+        counted = rewarded
+    else:
+        unrewarded = counted - rewarded
+        rewards = rewards + default_reward * unrewarded
+        squares = squares + default_reward**2 * unrewarded[:2]
+    pulls, weight_sum, root_weight_sum = counted
     return Observed(
-        pulls=pulls,
-        reward_sum=kept[:, REWARD_SUM] + default_reward * unrewarded,
-        reward_sum_squares=kept[:, REWARD_SUM_SQUARES] + default_reward**2 * unrewarded,
-        pending=np.maximum(decisions - pulls, 0.0),
-        weight_sum=weight_sum,
-        weighted_reward_sum=kept[:, WEIGHTED_REWARD_SUM] + default_reward * unrewarded_weight,
+        pulls, weight_sum, root_weight_sum, *rewards, squares[0], squares[1], pending
     )
-
-
-def _expected(values: FloatArray, weights: FloatArray, come: FloatArray) -> FloatArray:
-    total: FloatArray = np.einsum("ba,ba,b->a", values, weights, come)
-    return total

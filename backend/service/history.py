@@ -1,6 +1,6 @@
 """What a worker has read of the statistics, in blocks of time.
 
-Blocks are minutes for the last hour or two and hours before. What is older than the attribution window has settled: it
+Blocks are buckets for the last hour or two and hours before. What is older than the attribution window has settled: it
 changes no more, unless somebody retracts a reward, so it is kept as one sum.
 """
 
@@ -16,37 +16,25 @@ import numpy as np
 
 from backend.domain import EPOCH, FloatArray
 from backend.inference.delay import N_BINS
-from backend.inference.observed import N_SUMS
+from backend.inference.observed import SUMS
 from backend.store.database import Row
 from backend.store.statistics import Changes
 
-MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
-SUMS = (
-    "decisions",
-    "rewards",
-    "reward_sum",
-    "reward_sum_squares",
-    "weight_sum",
-    "rewarded_weight_sum",
-    "weighted_reward_sum",
-)
-
-
 CONTEXT_SUMS = ("decision_xtx", "reward_xtx", "reward_xty")
 
 
 def recent_since(now: datetime) -> datetime:
-    """The full hour from which on blocks are minutes."""
+    """The full hour from which on blocks are buckets."""
     return hour_of(now) - HOUR
 
 
 @dataclass(slots=True)
 class Block:
-    """One stretch of decision time. ``sums`` has shape (n_arms seen, N_SUMS), ``delays`` (N_BINS,)."""
+    """A bucket, or a full hour. ``sums`` has shape (n_arms seen, len(SUMS)), ``delays`` (N_BINS,)."""
 
-    width: timedelta
-    sums: FloatArray = field(default_factory=lambda: np.zeros((0, N_SUMS)))
+    is_hour: bool
+    sums: FloatArray = field(default_factory=lambda: np.zeros((0, len(SUMS))))
     delays: FloatArray = field(default_factory=lambda: np.zeros(N_BINS))
 
     def add(self, other: Block) -> None:
@@ -79,10 +67,10 @@ class History:
         self.settled_before = EPOCH
 
     def merge_hours(self, before: datetime) -> None:
-        """Make hours of minutes that are no longer recent."""
-        minutes = [at for at, b in self.blocks.items() if b.width == MINUTE and at < before]
-        for hour, starts in groupby(sorted(minutes), key=hour_of):
-            merged = Block(HOUR)
+        """Make hours of buckets that are no longer recent."""
+        buckets = [at for at, b in self.blocks.items() if not b.is_hour and at < before]
+        for hour, starts in groupby(sorted(buckets), key=hour_of):
+            merged = Block(is_hour=True)
             for at in starts:
                 merged.add(self.blocks.pop(at))
             self.blocks[hour] = merged
@@ -147,7 +135,7 @@ class Histories:
         return changed, stale
 
     def _put_sums(self, history: History, at: datetime, rows: list[Row]) -> None:
-        sums = np.zeros((max(row["arm_id"] for row in rows) + 1, N_SUMS))
+        sums = np.zeros((max(row["arm_id"] for row in rows) + 1, len(SUMS)))
         for row in rows:
             sums[row["arm_id"]] = [row[name] for name in SUMS]
         self._block(history, at).sums = sums
@@ -159,8 +147,7 @@ class Histories:
         self._block(history, at).delays = delays
 
     def _block(self, history: History, at: datetime) -> Block:
-        width = MINUTE if at >= self._recent_since else HOUR
-        return history.blocks.setdefault(at, Block(width))
+        return history.blocks.setdefault(at, Block(is_hour=at < self._recent_since))
 
 
 BlockT = TypeVar("BlockT", Block, ContextBlock)

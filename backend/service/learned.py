@@ -7,12 +7,13 @@ from datetime import datetime
 
 import numpy as np
 
-from backend.domain import EPOCH, Experiment, FloatArray
-from backend.inference.delay import N_BINS, DelayDistribution
+from backend.domain import Experiment, FloatArray
 from backend.inference.forgetting import weights_by_age, weights_by_decisions
-from backend.inference.observed import DECISIONS, N_SUMS, REWARDS, observe
+from backend.inference.observed import PLAIN
 from backend.policies.base import ContextualPolicy, Policy
-from backend.service.history import Block, History, hour_of
+from backend.service.history import History
+from backend.service.regressions import linear_stats
+from backend.service.timeline import Timeline
 from backend.statistics import ArmStatistics, ArmStats, LinearStats
 from backend.store.policy_snapshots import Published
 
@@ -33,19 +34,9 @@ class Learned:
     @classmethod
     def of(cls, history: History, experiment: Experiment, as_of: datetime) -> Learned:
         """Add the blocks of ``history`` up, as they count at ``as_of``."""
-        starts = sorted(
-            history.blocks
-        )  # in one order everywhere, so that all workers get the same sums
-        blocks = [history.blocks[at] for at in starts]
-        sums = np.zeros((len(blocks), experiment.n_arms, N_SUMS))
-        for i, block in enumerate(blocks):
-            known = block.sums[: experiment.n_arms]
-            sums[i, : len(known)] = known
-        ages_s = _mean_ages_s(starts, blocks, experiment, as_of)
-        weights = _weights(experiment, ages_s, sums[:, :, DECISIONS])
-        come = _delays(starts, blocks, experiment, as_of).share_come(ages_s)
-        observed = observe(sums, weights, come, experiment.reward.default_reward)
-        n_decisions = float(sums[:, :, DECISIONS].sum())
+        timeline = Timeline.of(history, experiment, as_of)
+        weights = _weights(experiment, timeline)
+        observed = timeline.observed(experiment.reward.default_reward, weights)
         stats = ArmStats(
             observed.pulls,
             observed.reward_sum,
@@ -53,12 +44,13 @@ class Learned:
             observed.pending,
             observed.weight_sum,
             observed.weighted_reward_sum,
-            n_decisions=n_decisions,
+            n_decisions=float(timeline.decisions.sum()),
         )
         linear = None
         if history.contexts:
-            linear = _linear(history, experiment, starts, sums, weights, come, stats)
-        return cls(ArmStatistics.from_matrix(sums.sum(axis=0)[:, :4]), stats, linear)
+            linear = linear_stats(history, experiment, timeline, weights, stats)
+        plain = timeline.sums.sum(axis=0)[:, PLAIN]
+        return cls(ArmStatistics.from_matrix(plain), stats, linear)
 
     def differs_from(self, published: Published) -> bool:
         """Whether there is news: other sums, or more than CHANGE of what counts has been forgotten or is no longer pending."""
@@ -82,103 +74,11 @@ class Learned:
         return Published(self.statistics, replace(self.stats, batch_size=batch_size), model)
 
 
-def _mean_ages_s(
-    starts: list[datetime], blocks: list[Block], experiment: Experiment, as_of: datetime
-) -> FloatArray:
-    """Shape (n_blocks,): from the middle of what has passed of each block."""
-    begun = experiment.started_at or EPOCH
-    spans = [
-        (max(at, min(begun, at + b.width)), min(at + b.width, as_of))
-        for at, b in zip(starts, blocks, strict=True)
-    ]
-    ages = [(as_of - first - (last - first) / 2).total_seconds() for first, last in spans]
-    return np.maximum(np.array(ages, dtype=np.float64), 0.0)
-
-
-def _weights(experiment: Experiment, ages_s: FloatArray, decisions: FloatArray) -> FloatArray:
+def _weights(experiment: Experiment, timeline: Timeline) -> FloatArray:
+    """Shape (n_blocks, n_arms): what is not forgotten."""
     if experiment.decay_half_life_s is not None:
-        by_age = weights_by_age(ages_s, experiment.decay_half_life_s)
+        by_age = weights_by_age(timeline.ages_s, experiment.decay_half_life_s)
         return np.repeat(by_age[:, None], experiment.n_arms, axis=1)
     if experiment.decay_half_life_decisions is not None:
-        return weights_by_decisions(decisions, experiment.decay_half_life_decisions)
-    return np.ones_like(decisions)
-
-
-def _delays(
-    starts: list[datetime], blocks: list[Block], experiment: Experiment, as_of: datetime
-) -> DelayDistribution:
-    window_s = float(experiment.reward.attribution_window_s)
-    counts = np.array([block.delays for block in blocks]).reshape(-1, N_BINS)
-    if not counts.any():
-        return DelayDistribution.unknown(window_s)
-    youngest = np.array(
-        [
-            max((as_of - at - b.width).total_seconds(), 0.0)
-            for at, b in zip(starts, blocks, strict=True)
-        ]
-    )
-    return DelayDistribution.estimate(counts, youngest, window_s)
-
-
-def _linear(
-    history: History,
-    experiment: Experiment,
-    starts: list[datetime],
-    sums: FloatArray,
-    weights: FloatArray,
-    come: FloatArray,
-    stats: ArmStats,
-) -> LinearStats:
-    """Regressions know hours only; what counts of an hour's unrewarded decisions is taken from its finer blocks."""
-    default_reward = experiment.reward.default_reward
-    first = next(iter(history.contexts.values()))
-    n_arms, n_features = experiment.n_arms, first.reward_xty.shape[1]
-    n_products = first.decision_xtx.shape[1]
-    xtx, pending = np.zeros((2, n_arms, n_products))
-    xty = np.zeros((n_arms, n_features))
-    hours = [hour_of(at) for at in starts]
-    corner = np.cumsum(np.arange(n_features + 1))[:-1]  # of the first column in a lower triangle
-    for hour in sorted(history.contexts):
-        block = history.contexts[hour]
-        inside = np.array([h == hour for h in hours])
-        n = (weights * sums[:, :, DECISIONS])[inside].sum(axis=0)
-        rewarded = (weights * sums[:, :, REWARDS])[inside].sum(axis=0)
-        mature = (weights * come[:, None] * sums[:, :, DECISIONS])[inside].sum(axis=0)
-        raw = sums[inside].sum(axis=0)
-        unrewarded = raw[:, DECISIONS] - raw[:, REWARDS]
-        counted = np.maximum(mature, rewarded)
-        of_rewarded = _ratio(rewarded, raw[:, REWARDS])
-        of_unrewarded = _ratio(counted - rewarded, unrewarded)
-        still_pending = _ratio(np.maximum(n - counted, 0.0), unrewarded)
-        known = len(block.decision_xtx)
-        of_rewarded, of_unrewarded, still_pending = (
-            part[:known, None] for part in (of_rewarded, of_unrewarded, still_pending)
-        )
-        open_xtx = block.decision_xtx - block.reward_xtx
-        xtx[:known] += of_rewarded * block.reward_xtx
-        xty[:known] += of_rewarded * block.reward_xty
-        if default_reward is not None:
-            xtx[:known] += of_unrewarded * open_xtx
-            xty[:known] += default_reward * of_unrewarded * open_xtx[:, corner]
-        pending[:known] += still_pending * open_xtx
-    return LinearStats(
-        _square(xtx, n_features),
-        xty,
-        stats.reward_sum_squares,
-        _square(pending, n_features),
-        stats.n_decisions,
-    )
-
-
-def _ratio(part: FloatArray, whole: FloatArray) -> FloatArray:
-    ratio: FloatArray = np.clip(part / np.maximum(whole, 1e-300), 0.0, 1.0)
-    return ratio
-
-
-def _square(triangles: FloatArray, n_features: int) -> FloatArray:
-    """Symmetric matrices, shape (n, d, d), from lower triangles, shape (n, d (d + 1) / 2)."""
-    full = np.zeros((len(triangles), n_features, n_features))
-    rows, columns = np.tril_indices(n_features)
-    full[:, rows, columns] = triangles
-    full[:, columns, rows] = triangles
-    return full
+        return weights_by_decisions(timeline.decisions, experiment.decay_half_life_decisions)
+    return np.ones_like(timeline.decisions)

@@ -8,6 +8,7 @@ from datetime import datetime, timedelta
 from backend.domain import (
     PRIMARY_METRIC,
     Aggregation,
+    Experiment,
     Reward,
     RewardResult,
     RewardStatus,
@@ -90,7 +91,8 @@ def _check(
         return RewardResult(
             reward.decision_id, RewardStatus.UNKNOWN_DECISION, "no decision has this id"
         )
-    spec = snapshot_by_id(conn, decision["experiment_id"]).experiment.reward
+    experiment = snapshot_by_id(conn, decision["experiment_id"]).experiment
+    spec = experiment.reward
     is_primary = reward.metric == PRIMARY_METRIC
     if is_primary and (why := spec.rejects(reward.value)):
         return RewardResult(reward.decision_id, RewardStatus.INVALID, why)
@@ -118,6 +120,7 @@ def _check(
         weight=decision["weight"],
         propensity=decision["propensity"],
         context=decision["learned_context"],
+        bucket_s=experiment.bucket_s,
     )
 
 
@@ -169,7 +172,9 @@ def _as_row(pending: PendingReward) -> Row:
     }
 
 
-def as_learned(decision: Row, rows: Sequence[Row], metric: str) -> PendingReward:
+def as_learned(
+    experiment: Experiment, decision: Row, rows: Sequence[Row], metric: str
+) -> PendingReward:
     """The reward of a decision and metric that counts in the sums, from its rows in the log: the first to come in time."""
     first = min(
         (row for row in rows if row["retracted_at"] is None and not row["is_late"]),
@@ -189,6 +194,7 @@ def as_learned(decision: Row, rows: Sequence[Row], metric: str) -> PendingReward
         weight=decision["weight"],
         propensity=decision["propensity"],
         context=decision["learned_context"],
+        bucket_s=experiment.bucket_s,
     )
 
 
@@ -212,6 +218,7 @@ def learn_difference(
         shard=shard,
         weight=reward.weight,
         propensity=reward.propensity,
+        bucket_s=reward.bucket_s,
         before=before,
         after=after,
     )

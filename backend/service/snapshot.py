@@ -265,7 +265,9 @@ class Snapshots:
         if not any(_goes_on(snapshot) for snapshot in list(self._by_id.values())):
             return
         anew: set[int] = {
-            i for i, s in list(self._by_id.items()) if _forgets(s) and self._histories.is_settled(i)
+            i
+            for i, s in list(self._by_id.items())
+            if s.experiment.forgets and self._histories.is_settled(i)
         }
         while True:
             self._histories.forget(anew)
@@ -285,7 +287,7 @@ class Snapshots:
         """Publish what follows from the statistics by now, if it differs from what is published."""
         experiment, as_of = snapshot.experiment, utc_now()
         history = self._histories.get(experiment.experiment_id)
-        if not _forgets(snapshot):
+        if not experiment.forgets:
             window = timedelta(seconds=experiment.reward.attribution_window_s)
             history.settle(recent_since(as_of - window))
         learned = Learned.of(history, experiment, as_of)
@@ -317,13 +319,6 @@ def _model(policy: ContextualPolicy, published: Published, n_arms: int) -> Linea
 
 def _goes_on(snapshot: Snapshot) -> bool:
     return snapshot.experiment.status in (Status.RUNNING, Status.PAUSED)
-
-
-def _forgets(snapshot: Snapshot) -> bool:
-    experiment = snapshot.experiment
-    return (
-        experiment.decay_half_life_s is not None or experiment.decay_half_life_decisions is not None
-    )
 
 
 def _order(snapshot: Snapshot) -> tuple[int, int]:

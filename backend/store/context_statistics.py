@@ -13,8 +13,8 @@ SELECT_CHANGED_CONTEXTS = """
     WITH changed AS (
         SELECT DISTINCT experiment_id, bucket
         FROM context_statistics JOIN experiments USING (experiment_id)
-        WHERE status IN ('running', 'paused')
-              AND (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
+        WHERE (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
+              AND (status IN ('running', 'paused') OR experiment_id = ANY (%(anew)s))
     )
     SELECT experiment_id, bucket AS block, s.arm_id, s.decision_xtx, s.reward_xtx, s.reward_xty
     FROM changed JOIN context_statistics s USING (experiment_id, bucket)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Sequence
 
 import orjson
 
-from backend.domain import BUCKET_S, Decision
+from backend.domain import Decision
 from backend.store.allocation_statistics import Draws
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Database, Row
@@ -16,10 +16,10 @@ INSERT_DECISIONS = """
             %(policy_version)s::int[], %(arm_id)s::int[], %(reason)s::decision_reason[], %(decided_at_us)s::bigint[],
             %(propensity)s::float8[], %(random_number)s::float8[], %(unit_id)s::text[],
             %(eligible_arm_ids)s::json[], %(context)s::json[], %(sticky_decision_id)s::uuid[],
-            %(importance_weight)s::float8[], %(scores)s::text[], %(redrawn_from)s::uuid[]
+            %(importance_weight)s::float8[], %(scores)s::text[], %(redrawn_from)s::uuid[], %(bucket_s)s::float8[]
         ) AS input (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason, decided_at_us,
                     propensity, random_number, unit_id, eligible_arm_ids, context, sticky_decision_id,
-                    importance_weight, scores, redrawn_from)
+                    importance_weight, scores, redrawn_from, bucket_s)
     ), stale AS (
         SELECT decision_id FROM input JOIN experiments e USING (experiment_id)
         WHERE input.experiment_version <> e.version
@@ -38,10 +38,11 @@ INSERT_DECISIONS = """
     ), counted AS (
         INSERT INTO arm_statistics AS s (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum,
                                          weight_sum, root_weight_sum)
-        SELECT experiment_id, 'primary', date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
+        SELECT experiment_id, 'primary', date_bin(width, decided_at, timestamptz 'epoch') AS bucket, arm_id,
                %(shard)s, count(*), sum(propensity), sum(coalesce(importance_weight, 1 / propensity)),
                sum(1 / sqrt(propensity))
-        FROM inserted
+        FROM inserted JOIN (SELECT DISTINCT experiment_id, make_interval(secs => bucket_s) AS width FROM input) w
+            USING (experiment_id)
         WHERE reason <> 'paused'
         GROUP BY experiment_id, bucket, arm_id
         ORDER BY experiment_id, bucket, arm_id
@@ -134,7 +135,7 @@ def insert_decisions(
         "probability_sum_squares": [
             plain_array(draw.probability_sum_squares.tolist()) for draw in draws
         ],
-        "bucket": f"{BUCKET_S} seconds",
+        "bucket_s": plain_array(d.experiment.bucket_s for d in decisions),
         "shard": shard,
     }
     row = conn.execute(INSERT_DECISIONS, params).fetchone()

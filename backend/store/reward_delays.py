@@ -12,10 +12,10 @@ SELECT_CHANGED_DELAYS = """
         SELECT DISTINCT experiment_id,
                CASE WHEN bucket >= %(recent_since)s THEN bucket
                     ELSE date_bin('1 hour', bucket, timestamptz 'epoch') END AS block,
-               CASE WHEN bucket >= %(recent_since)s THEN interval '1 minute' ELSE interval '1 hour' END AS width
+               CASE WHEN bucket >= %(recent_since)s THEN interval '1 microsecond' ELSE interval '1 hour' END AS width
         FROM reward_delays JOIN experiments USING (experiment_id)
-        WHERE status IN ('running', 'paused')
-              AND (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
+        WHERE (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
+              AND (status IN ('running', 'paused') OR experiment_id = ANY (%(anew)s))
     )
     SELECT c.experiment_id, c.block, d.counts
     FROM changed c JOIN reward_delays d

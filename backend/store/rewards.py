@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from backend.domain import BUCKET_S, Aggregation, Json
+from backend.domain import Aggregation, Json
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Row
 
@@ -13,9 +13,10 @@ INSERT_FIRST_REWARDS = """
         SELECT * FROM unnest(
             %(decision_id)s::uuid[], %(metric)s::text[], %(value)s::float8[],
             %(occurred_at)s::timestamptz[], %(is_late)s::bool[], %(experiment_id)s::int[], %(arm_id)s::int[],
-            %(decided_at)s::timestamptz[], %(is_learned)s::bool[], %(weight)s::float8[], %(root_weight)s::float8[]
+            %(decided_at)s::timestamptz[], %(is_learned)s::bool[], %(weight)s::float8[], %(root_weight)s::float8[],
+            %(bucket_s)s::float8[]
         ) AS input (decision_id, metric, value, occurred_at, is_late, experiment_id, arm_id, decided_at,
-                    is_learned, weight, root_weight)
+                    is_learned, weight, root_weight, bucket_s)
     ), inserted AS (
         INSERT INTO rewards (decision_id, metric, sequence, value, occurred_at, received_at, is_late)
         SELECT decision_id, metric, 0, value, occurred_at, %(received_at)s, is_late
@@ -27,9 +28,10 @@ INSERT_FIRST_REWARDS = """
             (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares,
              rewarded_weight_sum, rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum,
              weighted_reward_sum_squares)
-        SELECT experiment_id, metric, date_bin(%(bucket)s, decided_at, timestamptz 'epoch') AS bucket, arm_id,
+        SELECT experiment_id, metric, date_bin(make_interval(secs => bucket_s), decided_at, timestamptz 'epoch') AS bucket, arm_id,
                %(shard)s, count(*), sum(exact), sum(exact * exact), sum(weight), sum(root_weight),
-               sum(exact::float8 * weight), sum(exact::float8 * root_weight), sum((exact * exact)::float8 * weight)
+               sum(exact * exact_decimal(weight)), sum(exact * exact_decimal(root_weight)),
+               sum(exact * exact * exact_decimal(weight))
         FROM input JOIN inserted USING (decision_id, metric), LATERAL (SELECT exact_decimal(value) AS exact) e
         WHERE is_learned
         GROUP BY experiment_id, metric, bucket, arm_id
@@ -76,7 +78,8 @@ class PendingReward:
     """A valid reward on its way into the log, with what is known of its decision.
 
     ``is_learned``: it counts in the statistics; late ones and those of paused decisions do not. ``weight`` and
-    ``propensity`` are the decision's; ``context`` is that of a decision of a contextual policy, else None.
+    ``propensity`` are the decision's; ``context`` is that of a decision of a contextual policy, else None; ``bucket_s``
+    is the width of the experiment's statistics buckets.
     """
 
     decision_id: str
@@ -92,6 +95,7 @@ class PendingReward:
     weight: float
     propensity: float
     context: Json | None
+    bucket_s: int
 
     @property
     def key(self) -> tuple[str, str]:
@@ -120,7 +124,7 @@ def insert_first_rewards(
         "weight": plain_array(r.weight for r in rewards),
         "root_weight": plain_array(r.propensity**-0.5 for r in rewards),
         "received_at": received_at,
-        "bucket": f"{BUCKET_S} seconds",
+        "bucket_s": plain_array(r.bucket_s for r in rewards),
         "shard": shard,
     }
     rows = conn.execute(INSERT_FIRST_REWARDS, params)

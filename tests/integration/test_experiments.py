@@ -107,7 +107,9 @@ class TestCreate:
             ({"allocation": {"probability_floor": 0.6}}, "allocation.probability_floor"),
             ({"allocation": {"control_share": 1.1}}, "allocation.control_share"),
             ({"allocation": {"stickiness": "ttl"}}, "allocation.sticky_ttl_s"),
-            ({"decay_half_life_s": 60}, "decay_half_life_s"),
+            ({"decay_half_life_s": 0.5}, "decay_half_life_s"),
+            ({"decay_half_life_decisions": 0}, "decay_half_life_decisions"),
+            ({"decay_half_life_s": 60, "decay_half_life_decisions": 9}, "decay_half_life_s"),
         ],
     )
     def test_what_does_not_fit_is_named_by_its_path(self, shared_api, key, fields, path):
@@ -374,6 +376,7 @@ class TestArms:
             "name": "c",
             "payload": 3,
             "is_control": False,
+            "max_probability": None,
             "status": "active",
         }
         assert (decision["arm_key"], decision["payload"]) == ("c", 3)

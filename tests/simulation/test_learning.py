@@ -96,7 +96,7 @@ class World:
     def _wait_until_learned(self, n_people: int) -> None:
         """The statistics that the next group is decided with hold everybody so far."""
         deadline = time.monotonic() + LEARNING_TIMEOUT_S
-        while self._services.snapshots.get("trial").statistics.rewards.sum() < n_people:
+        while self._services.snapshots.get("trial").published.statistics.rewards.sum() < n_people:
             assert time.monotonic() < deadline, "not learned in time"
             time.sleep(0.01)
 

@@ -6,7 +6,7 @@ from typing import Any
 from marshmallow import Schema, fields, post_load, validate
 
 from backend.domain import (
-    BUCKET_S,
+    FINE_BUCKET_S,
     MAX_ARMS,
     Aggregation,
     AllocationSpec,
@@ -174,7 +174,7 @@ class _ChangeableSchema(Schema):
     )
     decay_half_life_s = Number(
         allow_none=True,
-        validate=validate.Range(BUCKET_S, TEN_YEARS_S),
+        validate=validate.Range(FINE_BUCKET_S, TEN_YEARS_S),
         metadata={
             "description": "Forget: after this many seconds a decision counts half. Costs regret when nothing changes."
         },

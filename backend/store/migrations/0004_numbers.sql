@@ -7,14 +7,15 @@ ALTER TABLE decisions
     ADD COLUMN redrawn_from uuid;                  -- the sticky decision whose arm is no longer active
 
 -- Sums with the importance weight w and its root r = 1 / sqrt(propensity), over decisions and over rewarded decisions.
+-- Those with rewards are exact, as those without weights are.
 ALTER TABLE arm_statistics
     ADD COLUMN weight_sum double precision NOT NULL DEFAULT 0,
     ADD COLUMN root_weight_sum double precision NOT NULL DEFAULT 0,
     ADD COLUMN rewarded_weight_sum double precision NOT NULL DEFAULT 0,
     ADD COLUMN rewarded_root_weight_sum double precision NOT NULL DEFAULT 0,
-    ADD COLUMN weighted_reward_sum double precision NOT NULL DEFAULT 0,
-    ADD COLUMN root_weighted_reward_sum double precision NOT NULL DEFAULT 0,
-    ADD COLUMN weighted_reward_sum_squares double precision NOT NULL DEFAULT 0;
+    ADD COLUMN weighted_reward_sum numeric NOT NULL DEFAULT 0,
+    ADD COLUMN root_weighted_reward_sum numeric NOT NULL DEFAULT 0,
+    ADD COLUMN weighted_reward_sum_squares numeric NOT NULL DEFAULT 0;
 
 -- Element by element; the shorter one is filled up with zeros.
 CREATE FUNCTION add_arrays(a double precision[], b double precision[]) RETURNS double precision[]

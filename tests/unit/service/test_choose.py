@@ -19,6 +19,7 @@ from backend.errors import InvalidInput, WrongState
 from backend.service.decide import choose
 from backend.service.snapshot import MAX_CACHED_VECTORS, Snapshot
 from backend.statistics import ArmStatistics
+from backend.store.policy_snapshots import Published
 
 ARMS = (Arm("a", "A", is_control=True), Arm("b", "B"), Arm("c", "C"))
 EXPERIMENT = Experiment(
@@ -31,9 +32,13 @@ EXPERIMENT = Experiment(
 )
 
 
+def published(statistics):
+    return Published(statistics, statistics.observed(0.0))
+
+
 def decide(random_number=0.5, eligible_arms=None, statistics=None, **changes):
     experiment = replace(EXPERIMENT, **changes)
-    known = ArmStatistics.zeros(experiment.n_arms) if statistics is None else statistics
+    known = Published.empty(experiment.n_arms) if statistics is None else published(statistics)
     request = DecisionRequest("test", "unit", eligible_arms=eligible_arms)
     return choose(Snapshot(experiment, 3, known), request, random_number)
 
