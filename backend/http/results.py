@@ -1,11 +1,12 @@
 """Results, series over time, current propensities, and the log itself."""
 
 from collections.abc import Iterator
+from dataclasses import asdict
 from http import HTTPStatus
 
 from flask import Response, request
 
-from backend.domain import Experiment, Json, Role, format_time
+from backend.domain import Arm, Experiment, Json, Role, format_time
 from backend.http.auth import requires
 from backend.http.body import Blueprint
 from backend.http.context import services
@@ -16,6 +17,7 @@ from backend.http.schemas.results import (
     SeriesQuerySchema,
     SeriesSchema,
 )
+from backend.service.report_guardrails import GuardrailReport
 from backend.service.report_results import Propensities, Results
 from backend.store.database import Row
 
@@ -31,7 +33,7 @@ blueprint = Blueprint(
 @requires(Role.READER)
 @blueprint.response(HTTPStatus.OK, ResultsSchema)
 def get_results(experiment_key: str) -> Response:
-    """Sums, posterior and propensity of every arm, as they are right now."""
+    """What every arm brought, how sure that is, and what to do; as it is right now."""
     return json_response(_dump_results(services().report_results.results(experiment_key)))
 
 
@@ -86,6 +88,7 @@ def _dump_results(results: Results) -> Json:
     return {
         "experiment_key": results.experiment.key,
         "as_of": format_time(results.as_of),
+        "status": results.experiment.status,
         "policy_version": results.policy_version,
         "totals": {
             "decisions": int(statistics.decisions.sum()),
@@ -93,28 +96,69 @@ def _dump_results(results: Results) -> Json:
             "reward_sum": float(statistics.reward_sum.sum()),
             "pending": results.pending,
         },
-        "arms": [_dump_arm(results, i, arm.key) for i, arm in enumerate(results.experiment.arms)],
-        "value_remaining": None,
-        "lift_over_control": None,
-        "sample_ratio": None,
-        "recommendation": None,
+        "arms": [_dump_arm(results, i, arm) for i, arm in enumerate(results.experiment.arms)],
+        "value_remaining": asdict(results.value_remaining),
+        "lift_over_control": _dump_lift(results, results.best_challenger()),
+        "sample_ratio": asdict(results.sample_ratio),
+        "guardrails": [_dump_guardrail(results, report) for report in results.guardrails],
+        "recommendation": asdict(results.recommendation),
     }
 
 
-def _dump_arm(results: Results, i: int, arm_key: str) -> Json:
-    statistics = results.statistics
+def _dump_arm(results: Results, i: int, arm: Arm) -> Json:
+    """NaN is written as null."""
+    statistics, draws = results.statistics, results.draws
     return {
-        "arm_key": arm_key,
+        "arm_key": arm.key,
+        "status": arm.status,
         "decisions": int(statistics.decisions[i]),
         "rewards": int(statistics.rewards[i]),
         "reward_sum": float(statistics.reward_sum[i]),
-        "reward_mean": float(results.reward_mean[i]),  # NaN is written as null
+        "observed": float(results.observed.pulls[i]),
+        "reward_mean": float(results.reward_mean[i]),
         "credible_interval": results.credible_interval[i].tolist(),
         "probability_best": float(results.probability_best[i]),
-        "expected_loss": None,
+        "expected_loss": float(results.expected_loss[i]),
         "propensity": float(results.propensity[i]),
-        "unbiased_mean": None,
-        "confidence_sequence": [None, None],
+        "unbiased_mean": float(results.unbiased.mean[i]),
+        "unbiased_interval": results.unbiased.interval[i].tolist(),
+        "confidence_sequence": results.confidence_sequence[i].tolist(),
+        "lift_over_control": _dump_lift(results, i),
+        "draws": int(draws.drawn[i]),
+        "expected_draws": float(draws.probability_sum[i]),
+    }
+
+
+def _dump_lift(results: Results, i: int | None) -> Json:
+    """Of one arm over the control; nulls where there is none to compare."""
+    lift = results.lift
+    if lift is None or i is None:
+        nothing: Json = {"estimate": None, "interval": [None, None]}
+        return {"arm_key": None, **nothing, "absolute": nothing}
+    return {
+        "arm_key": results.experiment.arms[i].key,
+        "estimate": float(lift.relative[i]),
+        "interval": lift.relative_interval[i].tolist(),
+        "absolute": {
+            "estimate": float(lift.absolute[i]),
+            "interval": lift.absolute_interval[i].tolist(),
+        },
+    }
+
+
+def _dump_guardrail(results: Results, report: GuardrailReport) -> Json:
+    return {
+        **asdict(report.guardrail),
+        "arms": [
+            {
+                "arm_key": arm.key,
+                "values": int(report.values[i]),
+                "mean": float(report.mean[i]),
+                "is_breached": bool(report.is_breached[i]),
+                "breached_at": format_time(report.breached_at.get(i)),
+            }
+            for i, arm in enumerate(results.experiment.arms)
+        ],
     }
 
 

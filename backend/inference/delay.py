@@ -4,8 +4,8 @@ A decision without a reward is not a failure yet. Delays of rewards are counted 
 time. Young blocks can only have shown short delays, so a plain histogram would be biased towards those; the estimate
 compares like with like: of the rewards that came within an edge, in blocks older than that edge, which share came in
 the last bin (the reverse hazard of right-truncated data: Lagakos, Barraj and De Gruttola 1988; the same ratios as the
-chain ladder of claims reserving, Mack 1993). Bins beyond the experiment's own age inherit the pooled ratio of the
-oldest bins that were seen: the distribution is continued as a power law of time.
+chain ladder of claims reserving, Mack 1993). Beyond the experiment's own age the ratios go on as the last two that were
+seen: constant (a power law of time) or falling by the same factor from bin to bin (as those of lighter tails do).
 """
 
 from __future__ import annotations
@@ -20,10 +20,8 @@ from backend.domain import FloatArray
 N_BINS = 30
 EDGES_S: FloatArray = np.exp2(np.arange(N_BINS, dtype=np.float64))
 """Upper edge of each bin in seconds: 1, 2, 4, … 2^29 (17 years). The first bin begins at 0."""
-N_POOLED = 2
-"""So many of the oldest bins seen stand for those that were not."""
 PSEUDO_REWARDS = 1.0
-"""Added to the denominator, and half of it to the numerator, of a continued ratio: nothing seen is not nothing."""
+"""Added to the denominator, and half of it to the numerator, of ratios that are continued: none seen is not none."""
 
 
 def delay_bin(delay_s: float) -> int:
@@ -64,10 +62,7 @@ class DelayDistribution:
             exposed, in_bin = within.sum(axis=0), counts.sum(axis=0)
         ratios = in_bin / np.maximum(exposed, 1.0)
         if oldest > 0:
-            pooled = slice(max(oldest - N_POOLED + 1, 1), oldest + 1)
-            ratios[oldest + 1 :] = (in_bin[pooled].sum() + PSEUDO_REWARDS / 2) / (
-                exposed[pooled].sum() + PSEUDO_REWARDS
-            )
+            ratios[oldest + 1 :] = _continued(in_bin[: oldest + 1], exposed[: oldest + 1])
         ratios[last + 1 :] = 0.0
         later = np.concatenate([np.cumprod((1.0 - ratios)[::-1])[::-1][1:], [1.0]])
         later[last:] = 1.0
@@ -89,3 +84,11 @@ class DelayDistribution:
         times, shares = self._knots
         come: FloatArray = np.interp(ages_s, times, shares)
         return come
+
+
+def _continued(in_bin: FloatArray, exposed: FloatArray) -> FloatArray:
+    """Ratios of the bins behind the last one that was seen, shape (N_BINS - n_seen,)."""
+    smoothed = (in_bin[-2:] + PSEUDO_REWARDS / 2.0) / (exposed[-2:] + PSEUDO_REWARDS)
+    factor = min(smoothed[1] / smoothed[0], 1.0)
+    continued: FloatArray = smoothed[1] * factor ** np.arange(1.0, N_BINS - len(in_bin) + 1.0)
+    return continued

@@ -73,7 +73,14 @@ def observe(
         unrewarded = counted - rewarded
         rewards = rewards + default_reward * unrewarded
         squares = squares + default_reward**2 * unrewarded[:2]
-    pulls, weight_sum, root_weight_sum = counted
     return Observed(
-        pulls, weight_sum, root_weight_sum, *rewards, squares[0], squares[1], pending
+        pulls=counted[0],
+        weight_sum=counted[1],
+        root_weight_sum=counted[2],
+        reward_sum=rewards[0],
+        weighted_reward_sum=rewards[1],
+        root_weighted_reward_sum=rewards[2],
+        reward_sum_squares=squares[0],
+        weighted_reward_sum_squares=squares[1],
+        pending=pending,
     )

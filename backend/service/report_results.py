@@ -8,35 +8,72 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from backend.domain import ArmStatus, Experiment, FloatArray, utc_now
+from backend.domain import EPOCH, ArmStatus, Experiment, FloatArray, utc_now
+from backend.errors import WrongState
+from backend.inference.confidence_sequence import EpochSums, confidence_sequence
+from backend.inference.lift import LEVEL_PER_ARM, Lift, lift_over_control
+from backend.inference.observed import Observed
 from backend.inference.posteriors import family_for
+from backend.inference.recommendation import Evidence, Recommendation, recommend
+from backend.inference.sample_ratio import SampleRatio, sample_ratio
+from backend.inference.unbiased_mean import PropensitySums, UnbiasedMeans, unbiased_means
+from backend.inference.value_remaining import ValueRemaining
+from backend.service.history import Histories, recent_since
+from backend.service.learned import Learned
+from backend.service.report_guardrails import GuardrailReport, report_guardrails
 from backend.service.snapshot import Snapshot, Snapshots
+from backend.service.timeline import Timeline
 from backend.statistics import ArmStatistics
+from backend.store.allocation_statistics import Draws, select_draws
 from backend.store.database import Connection, Database, Row
 from backend.store.decisions import stream_log
 from backend.store.experiments import select_experiment
-from backend.store.statistics import select_series, select_totals
+from backend.store.statistics import select_all, select_pending, select_series
 
 CREDIBLE_LEVEL = 0.95
+VALUE_QUANTILE = 0.95
 
 
 @dataclass(frozen=True, slots=True)
 class Results:
-    """Results of an experiment; arrays have shape (n_arms,), intervals (n_arms, 2).
+    """Results of an experiment; arrays have shape (n_arms,), intervals (n_arms, 2); NaN where nothing is known.
 
-    ``reward_mean`` is NaN for an arm without data. ``probability_best`` is 0 for a retired arm. ``pending`` counts
-    the decisions inside the attribution window that have no reward yet.
+    The posterior's numbers (``credible_interval``, ``probability_best``, ``expected_loss``, ``value_remaining``) are
+    over the arms that are not retired, and of what the policy has not forgotten; all others are of the whole log.
+    ``pending`` counts the decisions inside the attribution window that have no reward yet. ``lift`` is None without a
+    control arm.
     """
 
     experiment: Experiment
     as_of: datetime
     policy_version: int
     statistics: ArmStatistics
+    observed: Observed
     pending: int
-    reward_mean: FloatArray
     credible_interval: FloatArray
     probability_best: FloatArray
+    expected_loss: FloatArray
+    value_remaining: ValueRemaining
     propensity: FloatArray
+    unbiased: UnbiasedMeans
+    confidence_sequence: FloatArray
+    lift: Lift | None
+    sample_ratio: SampleRatio
+    draws: Draws
+    guardrails: Sequence[GuardrailReport]
+    recommendation: Recommendation
+
+    @property
+    def reward_mean(self) -> FloatArray:
+        """The plain mean."""
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return self.observed.reward_sum / self.observed.pulls
+
+    def best_challenger(self) -> int | None:
+        """The arm with the highest probability of being best, of those that are not the control."""
+        control = self.experiment.control_arm_id
+        others = [i for i in range(self.experiment.n_arms) if i != control]
+        return max(others, key=lambda i: self.probability_best[i], default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,25 +95,8 @@ class ReportResults:
     def results(self, experiment_key: str) -> Results:
         """Raises ExperimentNotFound."""
         snapshot = self._snapshots.reload(experiment_key)
-        experiment, as_of = snapshot.experiment, utc_now()
-        window = timedelta(seconds=experiment.reward.attribution_window_s)
-        rows = self._database.transaction(
-            lambda conn: select_totals(conn, experiment.experiment_id, as_of - window)
-        )
-        statistics = _statistics(experiment, rows)
-        stats = statistics.observed(experiment.reward.default_reward)
-        posterior = family_for(experiment.reward).posterior(stats)
-        return Results(
-            experiment=experiment,
-            as_of=as_of,
-            policy_version=snapshot.policy_version,
-            statistics=statistics,
-            pending=int(sum(row["pending"] for row in rows)),
-            reward_mean=stats.means(),
-            credible_interval=posterior.interval(CREDIBLE_LEVEL),
-            probability_best=_probability_best(experiment, statistics),
-            propensity=_propensity(snapshot),
-        )
+        as_of = utc_now()
+        return self._database.transaction(lambda conn: _results(conn, snapshot, as_of))
 
     def series(
         self, experiment_key: str, *, unit: str, metric: str, since: datetime | None
@@ -100,32 +120,126 @@ class ReportResults:
         return experiment, stream_log(self._database, experiment.experiment_id)
 
     def propensities(self, experiment_key: str) -> Propensities:
-        """The vector that decisions are drawn from now. Raises ExperimentNotFound."""
+        """The vector that decisions are drawn from now.
+
+        Raises:
+            ExperimentNotFound.
+            WrongState: every unit has a vector of its own, by its context.
+        """
         snapshot = self._snapshots.reload(experiment_key)
-        keys = [arm.key for arm in snapshot.experiment.arms]
-        probabilities = dict(zip(keys, _propensity(snapshot).tolist(), strict=True))
-        return Propensities(snapshot.experiment, snapshot.policy_version, probabilities)
+        if snapshot.is_contextual:
+            raise WrongState(
+                f"experiment '{experiment_key}' decides by context, so there is no vector for all; ask for decisions"
+            )
+        vector = snapshot.vector(None, None)
+        return Propensities(
+            snapshot.experiment, snapshot.policy_version, dict(vector.probabilities)
+        )
 
 
-def _statistics(experiment: Experiment, rows: Sequence[Row]) -> ArmStatistics:
-    sums = np.zeros((experiment.n_arms, 4))
-    for row in rows:
-        sums[row["arm_id"]] = [
-            row["decisions"],
-            row["rewards"],
-            row["reward_sum"],
-            row["reward_sum_squares"],
-        ]
-    return ArmStatistics.from_matrix(sums)
-
-
-def _probability_best(experiment: Experiment, statistics: ArmStatistics) -> FloatArray:
+def _results(conn: Connection, snapshot: Snapshot, as_of: datetime) -> Results:
+    experiment = snapshot.experiment
+    reward, n_arms = experiment.reward, experiment.n_arms
+    histories, since = Histories(), recent_since(as_of)
+    histories.update(select_all(conn, experiment.experiment_id, since), since)
+    history = histories.get(experiment.experiment_id)
+    timeline = Timeline.of(history, experiment, as_of)
+    observed = timeline.observed(reward.default_reward)
+    learned = Learned.of(history, experiment, as_of)
     in_play = np.array([arm.status is not ArmStatus.RETIRED for arm in experiment.arms])
-    stats = statistics.select(in_play).observed(experiment.reward.default_reward)
-    best = np.zeros(experiment.n_arms)
-    best[in_play] = family_for(experiment.reward).posterior(stats).probability_best()
-    return best
+    posterior = family_for(reward).posterior(learned.stats)
+    of_those_in_play = family_for(reward).posterior(learned.stats.select(in_play))
+    probability_best = np.zeros(n_arms)
+    probability_best[in_play] = of_those_in_play.probability_best()
+    expected_loss = np.full(n_arms, np.nan)
+    expected_loss[in_play] = of_those_in_play.expected_loss()
+    value_remaining = of_those_in_play.value_remaining(VALUE_QUANTILE)
+    epochs = _epochs(timeline, experiment)
+    sequence = confidence_sequence(epochs, reward)
+    draws = select_draws(conn, experiment.experiment_id, n_arms)
+    ratio = sample_ratio(draws.drawn, draws.probability_sum, draws.probability_sum_squares)
+    unbiased = unbiased_means(
+        PropensitySums(
+            root_weight=observed.root_weight_sum,
+            root_weighted_reward=observed.root_weighted_reward_sum,
+            weight=observed.weight_sum,
+            weighted_reward=observed.weighted_reward_sum,
+            weighted_reward_squares=observed.weighted_reward_sum_squares,
+        ),
+        reward,
+    )
+    guardrails = report_guardrails(conn, experiment)
+    keys = [arm.key for arm in experiment.arms]
+    evidence = Evidence(
+        status=experiment.status,
+        arm_keys=tuple(key for key, is_in in zip(keys, in_play, strict=True) if is_in),
+        pulls=observed.pulls[in_play],
+        means=posterior.mean()[in_play],
+        probability_best=probability_best[in_play],
+        expected_loss=expected_loss[in_play],
+        value_remaining=value_remaining,
+        confidence_sequence=sequence[in_play],
+        joint_sequence=confidence_sequence(epochs, reward, 1.0 - 0.05 / in_play.sum())[in_play],
+        sample_ratio=ratio,
+        breached={
+            key: tuple(g.guardrail.metric for g in guardrails if g.is_breached[i])
+            for i, key in enumerate(keys)
+        },
+    )
+    return Results(
+        experiment=experiment,
+        as_of=as_of,
+        policy_version=snapshot.policy_version,
+        statistics=learned.statistics,
+        observed=observed,
+        pending=_pending(conn, experiment, as_of),
+        credible_interval=posterior.interval(CREDIBLE_LEVEL),
+        probability_best=probability_best,
+        expected_loss=expected_loss,
+        value_remaining=value_remaining,
+        propensity=_propensity(snapshot, draws),
+        unbiased=unbiased,
+        confidence_sequence=sequence,
+        lift=_lift(experiment, epochs, unbiased),
+        sample_ratio=ratio,
+        draws=draws,
+        guardrails=guardrails,
+        recommendation=recommend(evidence),
+    )
 
 
-def _propensity(snapshot: Snapshot) -> FloatArray:
-    return snapshot.vector(None, None).allocation.probabilities
+def _epochs(timeline: Timeline, experiment: Experiment) -> EpochSums:
+    """Sums over epochs that double in length, so that each is predicted by as much as it has itself."""
+    begun = experiment.started_at or EPOCH
+    minutes = [max((at - begun).total_seconds() / 60.0, 0.0) for at in timeline.starts]
+    numbers = np.floor(np.log2(1.0 + np.array(minutes, dtype=np.float64))).astype(int)
+    pulls, sums, squares = np.zeros((3, int(numbers.max(initial=0)) + 1, experiment.n_arms))
+    for number in np.unique(numbers):
+        epoch = timeline.only(numbers == number).observed(experiment.reward.default_reward)
+        pulls[number] = epoch.pulls
+        sums[number], squares[number] = epoch.reward_sum, epoch.reward_sum_squares
+    return EpochSums(pulls, sums, squares)
+
+
+def _pending(conn: Connection, experiment: Experiment, as_of: datetime) -> int:
+    window = timedelta(seconds=experiment.reward.attribution_window_s)
+    return select_pending(conn, experiment.experiment_id, as_of - window)
+
+
+def _lift(experiment: Experiment, epochs: EpochSums, unbiased: UnbiasedMeans) -> Lift | None:
+    control = experiment.control_arm_id
+    if control is None:
+        return None
+    sequences = confidence_sequence(epochs, experiment.reward, LEVEL_PER_ARM)
+    return lift_over_control(unbiased.mean, sequences, control)
+
+
+def _propensity(snapshot: Snapshot, draws: Draws) -> FloatArray:
+    """The vector that decisions are drawn from now; of a contextual policy, the mean of those so far."""
+    if not snapshot.is_contextual:
+        if not snapshot.has_active_arm:
+            return np.zeros(snapshot.experiment.n_arms)
+        return snapshot.vector(None, None).allocation.probabilities
+    n_draws = draws.drawn.sum()
+    n_arms = snapshot.experiment.n_arms
+    return draws.probability_sum / n_draws if n_draws else np.full(n_arms, 1.0 / n_arms)

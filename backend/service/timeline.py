@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from backend.domain import EPOCH, Experiment, FloatArray
+from backend.domain import EPOCH, BoolArray, Experiment, FloatArray
 from backend.inference.delay import N_BINS, DelayDistribution
 from backend.inference.observed import DECISIONS, SUMS, Observed, observe
 from backend.service.history import HOUR, Block, History
@@ -52,6 +52,11 @@ class Timeline:
     def decisions(self) -> FloatArray:
         """Shape (n_blocks, n_arms)."""
         return self.sums[:, :, DECISIONS]
+
+    def only(self, mask: BoolArray) -> Timeline:
+        """The blocks in ``mask``, shape (n_blocks,)."""
+        starts = [at for at, is_in in zip(self.starts, mask, strict=True) if is_in]
+        return Timeline(starts, self.sums[mask], self.ages_s[mask], self.come[mask])
 
     def observed(self, default_reward: float | None, weights: FloatArray | None = None) -> Observed:
         """What counts; ``weights`` of shape (n_blocks, n_arms) say what is not forgotten, None: nothing is."""
