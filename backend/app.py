@@ -13,6 +13,7 @@ from backend.http import (
     auth,
     context,
     decisions,
+    evaluations,
     experiments,
     health,
     keys,
@@ -20,6 +21,7 @@ from backend.http import (
     problems,
     results,
     rewards,
+    simulations,
     site,
 )
 from backend.http.body import BoundedRequest
@@ -28,7 +30,9 @@ from backend.http.openapi import DocumentedApi, KeyConverter
 from backend.service.services import build_services
 from backend.settings import Settings
 
-API_BLUEPRINTS = [module.blueprint for module in (experiments, decisions, rewards, results, keys)]
+API_BLUEPRINTS = [
+    module.blueprint for module in (experiments, decisions, rewards, results, evaluations, simulations, keys)
+]
 BLUEPRINTS = [health.blueprint, site.blueprint, site.docs_blueprint()]
 
 

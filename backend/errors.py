@@ -78,6 +78,14 @@ class Forbidden(BanditError):
     """The API key's role does not include this."""
 
 
+class PlannerBusy(BanditError):
+    """Another experiment is being planned; try again in a moment."""
+
+
+class PlanTooSlow(BanditError):
+    """The simulation takes too long; ask for less."""
+
+
 class StoreUnavailable(BanditError):
     """PostgreSQL did not answer, or not in time."""
 

@@ -20,6 +20,7 @@ class Settings:
         admin_key: an admin API key that ``backend.migrate`` makes sure of; at least 32 characters. Never stored plain.
         pool_size: most connections to PostgreSQL per worker.
         refresh_interval_s: how often a worker looks for new statistics, experiments and keys.
+        guardrail_interval_s: how often guardrails are looked at.
         store_timeout_s: longest wait for PostgreSQL in one call.
         request_timeout_s: longest wait of a request for its commit.
         rate_limit: per API key, for example ``100/second``.
@@ -33,6 +34,7 @@ class Settings:
     admin_key: str | None = None
     pool_size: int = 8
     refresh_interval_s: float = 0.5
+    guardrail_interval_s: float = 10.0
     store_timeout_s: float = 5.0
     request_timeout_s: float = 15.0
     rate_limit: str = "1000000/minute"
@@ -98,6 +100,7 @@ _CONVERTERS: dict[str, Callable[[str], object]] = {
     "admin_key": _key,
     "pool_size": _count,
     "refresh_interval_s": _positive,
+    "guardrail_interval_s": _positive,
     "store_timeout_s": _positive,
     "request_timeout_s": _positive,
     "rate_limit": str,

@@ -10,6 +10,7 @@ from deploy_cli.commands.demo import demo
 from deploy_cli.commands.down import down
 from deploy_cli.commands.logs import logs
 from deploy_cli.commands.outputs import outputs
+from deploy_cli.commands.plan_experiment import plan_experiment
 from deploy_cli.commands.status import status
 from deploy_cli.commands.up import up
 from deploy_cli.errors import DeployError
@@ -28,7 +29,7 @@ def cli() -> None:
     """
 
 
-for verb in (up, down, status, logs, outputs, demo):
+for verb in (up, down, status, logs, outputs, demo, plan_experiment):
     cli.add_command(verb)
 
 

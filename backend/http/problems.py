@@ -28,6 +28,8 @@ STATUS: dict[type[BanditError], HTTPStatus] = {
     errors.IdempotencyConflict: HTTPStatus.CONFLICT,
     errors.Unauthenticated: HTTPStatus.UNAUTHORIZED,
     errors.Forbidden: HTTPStatus.FORBIDDEN,
+    errors.PlannerBusy: HTTPStatus.SERVICE_UNAVAILABLE,
+    errors.PlanTooSlow: HTTPStatus.UNPROCESSABLE_ENTITY,
     errors.StoreUnavailable: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreTooSlow: HTTPStatus.SERVICE_UNAVAILABLE,
     errors.StoreConflict: HTTPStatus.SERVICE_UNAVAILABLE,
@@ -59,6 +61,16 @@ def problem_of(error: BanditError) -> Json:
     field_errors = error.errors if isinstance(error, errors.InvalidInput) else None
     return problem(
         STATUS[type(error)], _kebab(type(error).__name__), title, str(error) or title, field_errors
+    )
+
+
+def failure() -> Json:
+    """As ``problem`` for an error that is none of the caller's business."""
+    return problem(
+        500,
+        "internal-error",
+        "Internal error",
+        "the service failed; the request id finds it in its log",
     )
 
 
@@ -96,14 +108,7 @@ def _http_error(error: HTTPException) -> Response:
 
 def _unexpected(error: Exception) -> Response:
     log.error("unexpected error", request_id=g.get("request_id"), exc_info=error)
-    return _respond(
-        problem(
-            500,
-            "internal-error",
-            "Internal error",
-            "the service failed; the request id finds it in its log",
-        )
-    )
+    return _respond(failure())
 
 
 def _respond(body: Json) -> Response:

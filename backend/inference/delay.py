@@ -76,11 +76,14 @@ class DelayDistribution:
     @cached_property
     def _knots(self) -> tuple[FloatArray, FloatArray]:
         inside = self.window_s > EDGES_S
-        times = np.concatenate([[0.0], EDGES_S[inside], [self.window_s]])
-        return times, np.concatenate([[0.0], self.at_edges[inside], [1.0]])
+        times = np.concatenate([EDGES_S[inside], [self.window_s]])
+        return times, np.concatenate([self.at_edges[inside], [1.0]])
 
     def share_come(self, ages_s: FloatArray) -> FloatArray:
-        """P(delay <= age), linear inside a bin; same shape as ``ages_s``, in [0, 1], 1 from the window on."""
+        """P(delay <= age), same shape as ``ages_s``, in [0, 1], 1 from the window on.
+
+        Linear inside a bin. Inside the first one all of its rewards pass as come: a second is too short to matter.
+        """
         times, shares = self._knots
         come: FloatArray = np.interp(ages_s, times, shares)
         return come

@@ -9,12 +9,18 @@ import numpy as np
 from scipy import special
 
 from backend.domain import FloatArray, Json, RewardSpec, RewardType
+from backend.inference.expected_loss import expected_loss
 from backend.inference.probability_best import (
     probability_best_beta,
     probability_best_gamma,
     probability_best_normal,
 )
+from backend.inference.quadrature import BETA, GAMMA, NORMAL
+from backend.inference.value_remaining import ValueRemaining, value_remaining
 from backend.statistics import ArmStats
+
+_CONSTANT = 1e-14
+"""Rewards with a smaller share of their squares around their mean are equal, but for rounding."""
 
 
 class Posterior(Protocol):
@@ -30,6 +36,14 @@ class Posterior(Protocol):
 
     def probability_best(self) -> FloatArray:
         """Shape (n_arms,), sum 1: probability that the arm's mean is the highest."""
+        ...
+
+    def expected_loss(self) -> FloatArray:
+        """Shape (n_arms,), >= 0: what keeping the arm for good loses on average, in units of the reward."""
+        ...
+
+    def value_remaining(self, quantile: float) -> ValueRemaining:
+        """How much better than the arm that is probably best the truly best one may be."""
         ...
 
 
@@ -51,6 +65,8 @@ def family_for(reward: RewardSpec) -> PosteriorFamily:
         return BetaFamily()
     if reward.type is RewardType.COUNT:
         return GammaFamily()
+    if reward.min is None or reward.max is None:
+        return PooledNormalFamily()
     return NormalFamily.for_range(reward.min, reward.max)
 
 
@@ -98,6 +114,15 @@ class BetaPosterior:
         """Shape (n_arms,), sum 1."""
         return probability_best_beta(self.alpha, self.beta)
 
+    def expected_loss(self) -> FloatArray:
+        """Shape (n_arms,), >= 0."""
+        return expected_loss(BETA, self.alpha, self.beta, self.mean())
+
+    def value_remaining(self, quantile: float) -> ValueRemaining:
+        """Of the arm with the highest probability of being best."""
+        best = int(np.argmax(self.probability_best()))
+        return value_remaining(BETA, self.alpha, self.beta, best, quantile=quantile)
+
 
 @dataclass(frozen=True, slots=True)
 class GammaFamily:
@@ -137,16 +162,26 @@ class GammaPosterior:
         """Shape (n_arms,), sum 1."""
         return probability_best_gamma(self.shape, self.rate)
 
+    def expected_loss(self) -> FloatArray:
+        """Shape (n_arms,), >= 0."""
+        return expected_loss(GAMMA, self.shape, self.rate, self.mean())
+
+    def value_remaining(self, quantile: float) -> ValueRemaining:
+        """Of the arm with the highest probability of being best."""
+        best = int(np.argmax(self.probability_best()))
+        return value_remaining(GAMMA, self.shape, self.rate, best, quantile=quantile)
+
 
 @dataclass(frozen=True, slots=True)
 class NormalFamily:
-    """Mean of a continuous reward: normal-inverse-gamma prior worth one observation.
+    """Mean of a continuous reward: normal-inverse-gamma prior worth ``weight`` observations.
 
-    The prior mean is the middle of the declared range (0 without one) and the prior variance of a single reward the
-    square of a quarter of the range (1 without one).
+    Attributes:
+        mean: of the prior.
+        variance: what is believed of the variance of a single reward, > 0.
+        weight: in observations, > 0; the variance is believed as if two had shown it.
 
-    Source: Murphy, "Conjugate Bayesian analysis of the Gaussian distribution" (2007), section 3. The marginal of the
-    mean is a Student t; its normal form with the same scale is used.
+    Source: Murphy, "Conjugate Bayesian analysis of the Gaussian distribution" (2007), section 3.
     """
 
     mean: float = 0.0
@@ -155,21 +190,25 @@ class NormalFamily:
 
     @classmethod
     def for_range(cls, low: float | None, high: float | None) -> NormalFamily:
-        """The prior for rewards in [low, high]."""
+        """The prior for rewards in [low, high]: the middle, and a quarter of the range as standard deviation.
+
+        Without both, mean 0 and variance 1.
+        """
         if low is None or high is None:
             return cls()
         return cls(mean=(low + high) / 2.0, variance=((high - low) / 4.0) ** 2)
 
     def posterior(self, stats: ArmStats) -> NormalPosterior:
-        """Normal with the posterior mean, and the estimated variance of a reward over the weight of the data."""
+        """Centred on the posterior mean, with the estimated variance of a reward over the weight of the data."""
         pulls = stats.pulls
-        data_mean = stats.reward_sum / np.maximum(pulls, 1.0)
+        data_mean = np.divide(stats.reward_sum, pulls, out=np.zeros_like(pulls), where=pulls > 0.0)
         spread = np.maximum(stats.reward_sum_squares - pulls * data_mean**2, 0.0)
         weight = self.weight + pulls
         mean = (self.weight * self.mean + stats.reward_sum) / weight
         shift = self.weight * pulls * (data_mean - self.mean) ** 2 / weight
-        variance = (2.0 * self.variance + spread + shift) / (2.0 + pulls)
-        return NormalPosterior(mean, np.sqrt(variance / weight))
+        freedom = 2.0 + pulls
+        variance = (2.0 * self.variance + spread + shift) / freedom
+        return NormalPosterior(mean, np.sqrt(variance / weight), freedom)
 
     def prior(self) -> Json:
         """Family and parameters."""
@@ -182,21 +221,79 @@ class NormalFamily:
 
 
 @dataclass(frozen=True, slots=True)
+class PooledNormalFamily:
+    """Mean of a continuous reward of unknown scale: the prior of one observation is like the data of all arms together.
+
+    Empirical Bayes: the prior mean and variance are those of all rewards, whatever their arm, so adding a constant to
+    all rewards or changing their unit changes nothing but the unit. Rewards that are all equal show no scale: then the
+    variance is their square, and 1 if they are 0. Without data the prior is mean 0 and variance 1.
+
+    Source: Efron, "Large-Scale Inference" (2010), chapter 1, for estimating a prior from parallel data.
+    """
+
+    weight: float = 1.0
+
+    def posterior(self, stats: ArmStats) -> NormalPosterior:
+        """That of ``NormalFamily`` with the pooled prior."""
+        return self.pooled(stats).posterior(stats)
+
+    def pooled(self, stats: ArmStats) -> NormalFamily:
+        """The prior that these data give."""
+        pulls = float(stats.pulls.sum())
+        if pulls <= 0.0:
+            return NormalFamily(weight=self.weight)
+        mean = float(stats.reward_sum.sum()) / pulls
+        square = float(stats.reward_sum_squares.sum()) / pulls
+        variance = square - mean**2
+        if variance <= _CONSTANT * square:
+            variance = mean**2 or 1.0
+        return NormalFamily(mean, variance, self.weight)
+
+    def prior(self) -> Json:
+        """Family and parameters; mean and variance are taken from the data of all arms."""
+        return {"family": "normal", "mean": None, "variance": None, "weight": self.weight}
+
+
+@dataclass(frozen=True, slots=True)
 class NormalPosterior:
-    """Normal(mean, standard_deviation) for each arm's mean; both of shape (n_arms,)."""
+    """What is known of each arm's mean; arrays have shape (n_arms,).
+
+    The exact marginal is a Student t about ``location`` with scale ``standard_deviation``, and intervals are its
+    quantiles. Comparisons between arms (probability of being best, loss, value remaining) use the normal of the same
+    location and scale: a t with few degrees of freedom has no variance, and no expected loss either below 2.
+    """
 
     location: FloatArray
     standard_deviation: FloatArray
+    degrees_of_freedom: FloatArray
 
     def mean(self) -> FloatArray:
         """The location."""
         return self.location
 
     def interval(self, level: float) -> FloatArray:
-        """Shape (n_arms, 2): quantiles of the Normal distribution."""
-        steps: FloatArray = special.ndtri(_tails(level))
+        """Shape (n_arms, 2): quantiles of the Student t distribution."""
+        steps: FloatArray = special.stdtrit(self.degrees_of_freedom[:, None], _tails(level))
         return self.location[:, None] + self.standard_deviation[:, None] * steps
 
     def probability_best(self) -> FloatArray:
         """Shape (n_arms,), sum 1."""
         return probability_best_normal(self.location, self.standard_deviation)
+
+    def expected_loss(self) -> FloatArray:
+        """Shape (n_arms,), >= 0."""
+        centred = self.location - self.location.max()
+        return expected_loss(NORMAL, centred, self.standard_deviation, centred)
+
+    def value_remaining(self, quantile: float) -> ValueRemaining:
+        """Of the arm with the highest probability of being best."""
+        best = int(np.argmax(self.probability_best()))
+        offset = float(self.location[best])
+        return value_remaining(
+            NORMAL,
+            self.location - offset,
+            self.standard_deviation,
+            best,
+            quantile=quantile,
+            offset=offset,
+        )

@@ -1,6 +1,7 @@
 """All policies by the name that an experiment gives. A new policy is one file and one line here."""
 
 import inspect
+import math
 from collections.abc import Callable
 from typing import Any
 
@@ -8,13 +9,25 @@ from backend.domain import PolicySpec, RewardSpec
 from backend.errors import InvalidPolicy
 from backend.policies.base import Policy
 from backend.policies.epsilon_greedy import EpsilonGreedy
+from backend.policies.exp3_ix import Exp3IX
+from backend.policies.finite_horizon_kl import FiniteHorizonKL
+from backend.policies.kl_ucb import KLUCB
+from backend.policies.softmax import Softmax
 from backend.policies.thompson_sampling import ThompsonSampling
+from backend.policies.top_two_thompson import TopTwoThompson
+from backend.policies.ucb1 import UCB1
 from backend.policies.uniform import Uniform
 
 POLICIES: dict[str, Callable[..., Policy]] = {
     "uniform": Uniform.for_reward,
     "epsilon_greedy": EpsilonGreedy.for_reward,
+    "softmax": Softmax.for_reward,
+    "ucb1": UCB1.for_reward,
+    "kl_ucb": KLUCB.for_reward,
     "thompson_sampling": ThompsonSampling.for_reward,
+    "top_two_thompson": TopTwoThompson.for_reward,
+    "exp3_ix": Exp3IX.for_reward,
+    "finite_horizon_kl": FiniteHorizonKL.for_reward,
 }
 
 
@@ -27,15 +40,25 @@ def build_policy(spec: PolicySpec, reward: RewardSpec) -> Policy:
     factory = POLICIES.get(spec.type)
     if factory is None:
         raise InvalidPolicy(f"no policy '{spec.type}'; there are: {', '.join(POLICIES)}")
-    allowed = list(inspect.signature(factory).parameters)[1:]
+    allowed = dict(list(inspect.signature(factory, eval_str=True).parameters.items())[1:])
     if unknown := sorted(set(spec.params) - set(allowed)):
         has = f"its parameters are: {', '.join(allowed)}" if allowed else "it has no parameters"
         raise InvalidPolicy(f"{spec.type} does not know {', '.join(unknown)}; {has}")
-    for name, value in spec.params.items():
-        _check_number(name, value)
-    return factory(reward, **spec.params)
+    required = {name for name, parameter in allowed.items() if parameter.default is parameter.empty}
+    if missing := sorted(required - set(spec.params)):
+        raise InvalidPolicy(f"{spec.type} needs {', '.join(missing)} in its parameters")
+    params = {
+        name: value if allowed[name].annotation is Any else _number(name, value)
+        for name, value in spec.params.items()
+    }
+    return factory(reward, **params)
 
 
-def _check_number(name: str, value: Any) -> None:
+def _number(name: str, value: Any) -> float:
+    """``value`` as a float; an integer that none can hold is infinite, which no range allows."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise InvalidPolicy(f"{name} must be a number, got {value!r:.40}")
+    try:
+        return float(value)
+    except OverflowError:
+        return math.inf if value > 0 else -math.inf

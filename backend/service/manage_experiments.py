@@ -30,6 +30,7 @@ from backend.service.idempotent import idempotently
 from backend.store import experiments as table
 from backend.store.audit import insert_audit, select_audit_page
 from backend.store.database import Connection, Database, Row
+from backend.store.guardrail_breaches import delete_breaches
 from backend.store.policy_snapshots import Published, insert_snapshot, renumber_snapshot
 
 NEWEST = 2**31 - 1
@@ -136,6 +137,10 @@ class ManageExperiments:
             key, actor, "arm_updated", lambda e: _update_arm(e, arm_key, changes), expected_version
         )
 
+    def act(self, key: str, actor: ApiKey, action: str, change: Change, why: Json) -> Experiment:
+        """Do what the service itself finds necessary; ``why`` goes into the audit entry, which is made in any case."""
+        return self._change(key, actor, action, change, None, why=why)
+
     def _change(
         self,
         key: str,
@@ -144,6 +149,7 @@ class ManageExperiments:
         change: Change,
         expected_version: int | None,
         claim: Claim | None = None,
+        why: Json | None = None,
     ) -> Experiment:
         """Apply ``change`` to the locked experiment; a new version, an audit entry, a new policy version."""
 
@@ -155,6 +161,8 @@ class ManageExperiments:
                 )
             changed = change(old)
             if changed == old:
+                if why is not None:
+                    _audit(conn, old, actor, action, why)
                 return old
             new = replace(changed, version=old.version + 1, updated_at=utc_now())
             check(new)
@@ -163,7 +171,11 @@ class ManageExperiments:
                 insert_snapshot(conn, new.experiment_id, 1, Published.empty(new.n_arms))
             else:
                 renumber_snapshot(conn, new.experiment_id)
-            _audit(conn, new, actor, action, _difference(_audited(old), _audited(new)))
+            if changed.guardrails != old.guardrails:
+                forget = [g.metric for g in old.guardrails if g not in changed.guardrails]
+                delete_breaches(conn, new.experiment_id, forget)
+            difference = _difference(_audited(old), _audited(new))
+            _audit(conn, new, actor, action, {**(why or {}), **difference})
             return new
 
         return idempotently(self._database, claim, work)

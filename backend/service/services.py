@@ -12,9 +12,13 @@ from backend.errors import BanditError, StoreUnavailable
 from backend.resilience import Guard
 from backend.service.commit import CommitLog
 from backend.service.decide import Decide, Writer
+from backend.service.enforce_guardrails import EnforceGuardrails
+from backend.service.evaluate_policy import EvaluatePolicy
 from backend.service.explain_decision import ExplainDecision
+from backend.service.history import HOUR, recent_since
 from backend.service.manage_experiments import ManageExperiments
 from backend.service.manage_keys import Authenticate, ManageKeys
+from backend.service.plan_experiment import PlanExperiment
 from backend.service.record_rewards import RecordRewards
 from backend.service.report_results import ReportResults
 from backend.service.snapshot import Snapshots
@@ -22,6 +26,7 @@ from backend.settings import Settings
 from backend.store.database import Connection, Database
 from backend.store.idempotency import delete_expired
 from backend.store.partitions import ensure_partitions
+from backend.store.statistics import merge_fine_buckets
 
 MAINTENANCE_S = 3600.0
 MAINTENANCE_RETRY_S = 60.0
@@ -45,6 +50,9 @@ class Services:
     manage_keys: ManageKeys
     report_results: ReportResults
     explain_decision: ExplainDecision
+    enforce_guardrails: EnforceGuardrails
+    evaluate_policy: EvaluatePolicy
+    plan_experiment: PlanExperiment
     stopping: threading.Event
 
     def start(self) -> None:
@@ -53,6 +61,7 @@ class Services:
         self.writer.start()
         threading.Thread(target=self._keep_fresh, name="refresh", daemon=True).start()
         threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
+        threading.Thread(target=self._watch, name="guardrails", daemon=True).start()
 
     def stop(self) -> None:
         """Store what is queued, then disconnect."""
@@ -84,10 +93,19 @@ class Services:
                 log.exception("refresh failed")
             self.stopping.wait(self.settings.refresh_interval_s)
 
+    def _watch(self) -> None:
+        while not self.stopping.wait(self.settings.guardrail_interval_s):
+            try:
+                self.enforce_guardrails()
+            except BanditError as exc:
+                log.warning("guardrails were not looked at", reason=str(exc))
+            except Exception:  # the loop must outlive any one failure
+                log.exception("guardrails were not looked at")
+
     def _maintain(self) -> None:
         while not self.stopping.is_set():
             wait_s = MAINTENANCE_S
-            for task in (delete_expired, _prepare_partitions):
+            for task in (delete_expired, _prepare_partitions, _merge_buckets):
                 try:
                     self.database.transaction(task)
                 except BanditError as exc:
@@ -104,10 +122,16 @@ def _prepare_partitions(conn: Connection) -> None:
     ensure_partitions(conn, utc_now())
 
 
+def _merge_buckets(conn: Connection) -> None:
+    """Before all that workers still read bucket by bucket."""
+    merge_fine_buckets(conn, recent_since(utc_now()) - HOUR)
+
+
 def build_services(settings: Settings) -> Services:
     """Wire everything; nothing runs before ``start``."""
     database = Database(settings, Guard())
     snapshots = Snapshots(database)
+    manage_experiments = ManageExperiments(database)
     writer: Writer = Writer(CommitLog(database, snapshots), settings.request_timeout_s)
     return Services(
         settings=settings,
@@ -117,9 +141,12 @@ def build_services(settings: Settings) -> Services:
         authenticate=Authenticate(database),
         decide=Decide(database, snapshots, writer),
         record_rewards=RecordRewards(database, snapshots, writer),
-        manage_experiments=ManageExperiments(database),
+        manage_experiments=manage_experiments,
         manage_keys=ManageKeys(database),
         report_results=ReportResults(database, snapshots),
         explain_decision=ExplainDecision(database),
+        enforce_guardrails=EnforceGuardrails(database, snapshots, manage_experiments),
+        evaluate_policy=EvaluatePolicy(database),
+        plan_experiment=PlanExperiment(),
         stopping=threading.Event(),
     )

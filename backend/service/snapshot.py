@@ -208,6 +208,10 @@ class Snapshots:
         """The experiment as it is in the database right now."""
         return self._database.transaction(lambda conn: self._reload(conn, experiment_key))
 
+    def experiments(self) -> list[Experiment]:
+        """All that this worker knows of."""
+        return [snapshot.experiment for snapshot in list(self._by_id.values())]
+
     def by_id(self, conn: Connection, experiment_id: int) -> Snapshot:
         """Of the experiment with this id: its key, arms' order and (once started) reward and features never change."""
         snapshot = self._by_id.get(experiment_id)

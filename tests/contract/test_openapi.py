@@ -47,6 +47,7 @@ OPERATIONS = {
     ("get", f"{EXPERIMENT}/timeseries"),
     ("get", f"{EXPERIMENT}/propensities"),
     ("get", f"{EXPERIMENT}/decisions.ndjson"),
+    ("post", f"{EXPERIMENT}/evaluations"),
     ("post", "/api/v1/keys"),
     ("get", "/api/v1/keys"),
     ("delete", "/api/v1/keys/{key_id}"),

@@ -43,9 +43,17 @@ class TestCreate:
             "name": "test",
             "description": "",
             "arms": [
-                {"key": "a", "name": "a", "payload": None, "is_control": True, "status": "active"},
-                {"key": "b", "name": "b", "payload": None, "is_control": False, "status": "active"},
+                {
+                    "key": key,
+                    "name": key,
+                    "payload": None,
+                    "is_control": key == "a",
+                    "max_probability": None,
+                    "status": "active",
+                }
+                for key in "ab"
             ],
+            "guardrails": [],
             "policy": {"type": "thompson_sampling", "params": {}},
             "reward": {
                 "type": "binary",

@@ -4,6 +4,8 @@ from datetime import datetime
 
 import pytest
 
+from tests.polling import eventually
+
 
 def rewarded(api, arm_key, *values, key="test"):
     """One decision for ``arm_key`` and each value; None brings no reward."""
@@ -29,6 +31,8 @@ def test_have_the_contracts_fields(api):
         "lift_over_control",
         "sample_ratio",
         "recommendation",
+        "status",
+        "guardrails",
     }
     assert results["totals"] == {"decisions": 0, "rewards": 0, "reward_sum": 0.0, "pending": 0}
     assert [arm["arm_key"] for arm in results["arms"]] == ["a", "b"]
@@ -79,11 +83,13 @@ def test_the_posterior_of_binary_rewards(api):
 
 
 def test_a_default_of_one_counts_decisions_as_successes(api):
-    """Opt-out: two decisions without complaint are two successes, mean 1."""
-    api.running(reward={"default_reward": 1})
+    """Opt-out: two decisions without complaint are two successes, mean 1, once the window of a second is over."""
+    api.running(reward={"default_reward": 1, "attribution_window_s": 1})
     rewarded(api, "a", None, None)
+    pending = api.arm("a")
 
-    assert api.arm("a")["reward_mean"] == 1.0
+    eventually(lambda: api.arm("a")["reward_mean"] == 1.0)
+    assert (pending["decisions"], pending["reward_mean"]) == (2, None)
 
 
 def test_propensities_are_what_decisions_are_drawn_from(api):

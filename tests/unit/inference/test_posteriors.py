@@ -4,7 +4,13 @@ import numpy as np
 import pytest
 
 from backend.domain import RewardSpec, RewardType
-from backend.inference.posteriors import BetaFamily, GammaFamily, NormalFamily, family_for
+from backend.inference.posteriors import (
+    BetaFamily,
+    GammaFamily,
+    NormalFamily,
+    PooledNormalFamily,
+    family_for,
+)
 from backend.statistics import ArmStats
 
 
@@ -50,7 +56,7 @@ def test_the_interval_of_an_exponential_posterior():
 
 
 def test_normal_prior_follows_the_range():
-    """[10, 30]: the middle 20, a quarter of the width 5, squared 25; without a range 0 and 1."""
+    """[10, 30]: the middle 20, a quarter of the width 5, squared 25; without both ends 0 and 1."""
     assert NormalFamily.for_range(10.0, 30.0) == NormalFamily(20.0, 25.0)
     assert NormalFamily.for_range(None, 30.0) == NormalFamily(0.0, 1.0)
 
@@ -68,10 +74,87 @@ def test_normal_after_three_rewards():
 
 
 def test_the_interval_of_a_normal_posterior():
-    """Without data: 0 -/+ 1.959964 standard deviations of 1."""
+    """Without data a Student t with 2 degrees of freedom: t = sqrt(2) (2 p - 1) / sqrt(4 p (1 - p)), 4.302653 at 0.975."""
     interval = NormalFamily().posterior(stats(0, 0, 0)).interval(0.95)
 
-    assert interval == pytest.approx(np.array([[-1.959964, 1.959964]]), abs=1e-6)
+    assert interval == pytest.approx(np.array([[-4.302653, 4.302653]]), abs=1e-6)
+
+
+def arms(*rewards):
+    """Statistics of one list of rewards per arm."""
+    return ArmStats(
+        np.array([len(own) for own in rewards], dtype=float),
+        np.array([sum(own) for own in rewards], dtype=float),
+        np.array([sum(y * y for y in own) for own in rewards], dtype=float),
+    )
+
+
+def test_the_pooled_prior_is_like_all_rewards():
+    """1, 3 and 5, 7: mean 4, variance (9 + 1 + 1 + 9) / 4 = 5."""
+    assert PooledNormalFamily().pooled(arms([1, 3], [5, 7])) == NormalFamily(4.0, 5.0)
+
+
+@pytest.mark.parametrize(
+    ("rewards", "expected"),
+    [
+        (([], []), NormalFamily(0.0, 1.0)),
+        (([7.0], []), NormalFamily(7.0, 49.0)),
+        (([0.0], [0.0, 0.0]), NormalFamily(0.0, 1.0)),
+        (([0.1, 0.1, 0.1], [0.1]), NormalFamily(0.1, 0.1**2)),
+    ],
+)
+def test_rewards_without_spread_show_no_scale(rewards, expected):
+    """Then their square stands for the variance, or 1."""
+    prior = PooledNormalFamily().pooled(arms(*rewards))
+
+    assert (prior.mean, prior.variance) == pytest.approx((expected.mean, expected.variance))
+
+
+def test_a_pooled_posterior_follows_the_unit_of_the_rewards():
+    """y -> 1e6 + 1000 y moves means and intervals alike, and leaves the probabilities."""
+    plain = PooledNormalFamily().posterior(arms([1, 3, 2], [5, 7], []))
+    moved = PooledNormalFamily().posterior(
+        arms([1_001_000, 1_003_000, 1_002_000], [1_005_000, 1_007_000], [])
+    )
+
+    assert moved.mean() == pytest.approx(1e6 + 1000 * plain.mean(), rel=1e-12)
+    assert moved.interval(0.95) == pytest.approx(1e6 + 1000 * plain.interval(0.95), rel=1e-9)
+    assert moved.probability_best() == pytest.approx(plain.probability_best(), abs=1e-6)
+    assert moved.expected_loss() == pytest.approx(1000 * plain.expected_loss(), rel=1e-6)
+
+
+def test_an_arm_without_data_is_believed_to_be_like_the_others():
+    """Its mean is the pooled one, 4; a fresh arm far from 0 is neither hopeless nor a sure winner."""
+    posterior = PooledNormalFamily().posterior(arms([1, 3] * 50, [5, 7] * 50, []))
+
+    assert posterior.mean()[2] == pytest.approx(4.0)
+    assert 0.1 < posterior.probability_best()[2] < 0.3
+
+
+def test_forgotten_pulls_may_be_fractions():
+    """A quarter of one reward of 8, prior mean 0, weight 1: mean (0.25 * 8) / 1.25 = 1.6."""
+    posterior = NormalFamily().posterior(stats(0.25, 2.0, 16.0))
+
+    assert posterior.mean() == pytest.approx([1.6])
+
+
+@pytest.mark.parametrize("kind", RewardType)
+def test_loss_and_value_remaining_of_two_equal_arms(kind):
+    """Both arms lose alike; what may be left is positive, and a share of a mean of about 0.5."""
+    posterior = family_for(RewardSpec(type=kind)).posterior(arms([0, 1] * 500, [0, 1] * 500))
+
+    loss, left = posterior.expected_loss(), posterior.value_remaining(0.95)
+
+    assert loss[0] == loss[1] > 0.0
+    assert left.absolute > loss[0]
+    assert left.relative == pytest.approx(left.absolute / 0.5, rel=0.1)
+
+
+def test_loss_of_two_normals():
+    """Location 0 and scale s each: E[max] = s / sqrt(pi); all values are about 1e9 and lose no digits."""
+    posterior = NormalFamily(1e9, 1.0).posterior(arms([], []))
+
+    assert posterior.expected_loss() == pytest.approx([1 / np.sqrt(np.pi)] * 2, rel=1e-9)
 
 
 @pytest.mark.parametrize(
@@ -83,8 +166,23 @@ def test_the_interval_of_a_normal_posterior():
     ],
 )
 def test_each_kind_of_reward_has_its_family(kind, family):
-    """Conjugate ones."""
+    """Conjugate ones; the prior of continuous rewards without a range is pooled."""
     assert isinstance(family_for(RewardSpec(type=kind)), family)
+    half_open = RewardSpec(type=RewardType.CONTINUOUS, max=None)
+    assert isinstance(family_for(half_open), PooledNormalFamily)
+
+
+def test_priors_are_told():
+    """As JSON, for explanations."""
+    assert BetaFamily().prior() == {"family": "beta", "alpha": 1.0, "beta": 1.0}
+    assert GammaFamily().prior() == {"family": "gamma", "shape": 1.0, "rate": 1.0}
+    assert NormalFamily(2.0, 3.0).prior()["variance"] == 3.0
+    assert PooledNormalFamily().prior() == {
+        "family": "normal",
+        "mean": None,
+        "variance": None,
+        "weight": 1.0,
+    }
 
 
 @pytest.mark.parametrize("kind", RewardType)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from backend.errors import InvalidPolicy
-from backend.policies.propensity import Allocation, allocate, apply_floor, certain
+from backend.policies.propensity import Allocation, allocate, apply_caps, apply_floor, certain
 
 TINY = np.nextafter(0.0, 1.0)
 BELOW_ONE = np.nextafter(1.0, 0.0)
@@ -203,3 +203,57 @@ def test_certain_gives_one_arm():
     assert allocation.probabilities.tolist() == [0.0, 1.0, 0.0]
     assert [allocation.draw(u) for u in (0.0, 0.5, BELOW_ONE)] == [1, 1, 1]
     assert not allocation.is_control_share(1, 0.0)
+
+
+class TestCaps:
+    """Most that an arm may get."""
+
+    def test_the_excess_goes_to_the_others_in_proportion(self):
+        """0.6 is held to 0.2; 0.8 is left for 0.3 and 0.1: 0.6 and 0.2."""
+        capped = apply_caps(vector(0.6, 0.3, 0.1), vector(0.2, 1.0, 1.0))
+
+        assert capped == pytest.approx([0.2, 0.6, 0.2])
+
+    def test_what_the_excess_pushes_over_its_own_cap_is_held_too(self):
+        """0.6 to 0.2 gives 0.6 to the second, which may have 0.5: 0.3 is left for the third."""
+        capped = apply_caps(vector(0.6, 0.3, 0.1), vector(0.2, 0.5, 1.0))
+
+        assert capped == pytest.approx([0.2, 0.5, 0.3])
+
+    def test_an_arm_that_the_policy_gives_nothing_takes_what_nobody_else_may(self):
+        """All on the first, which may have 0.2."""
+        assert apply_caps(vector(1.0, 0.0, 0.0), vector(0.2, 1.0, 1.0)) == pytest.approx(
+            [0.2, 0.4, 0.4]
+        )
+
+    def test_caps_that_cannot_all_hold_are_kept_in_proportion(self):
+        """0.1 and 0.3 of the only two arms: 1/4 and 3/4; all at 0: even."""
+        assert apply_caps(vector(0.5, 0.5), vector(0.1, 0.3)) == pytest.approx([0.25, 0.75])
+        assert apply_caps(vector(0.9, 0.1), vector(0.0, 0.0)) == pytest.approx([0.5, 0.5])
+
+    @given(weights=weights, data=st.data())
+    def test_gives_a_distribution_below_the_caps(self, weights, data):
+        """Whatever the vector, if the caps leave room for it."""
+        probabilities = vector(*weights) / sum(weights)
+        caps = data.draw(
+            st.lists(st.floats(0.0, 1.0), min_size=len(weights), max_size=len(weights))
+        )
+        capped = apply_caps(probabilities, vector(*caps))
+
+        assert capped.sum() == pytest.approx(1.0)
+        assert (capped >= 0.0).all()
+        if sum(caps) > 1.0:
+            assert (capped <= vector(*caps) * (1 + 1e-9)).all()
+
+    def test_a_cap_goes_before_the_floor_and_the_control_share_on_top(self):
+        """Floor 0.1, cap 0.05, share 0.5 of the control: 0.5 + 0.5 * 0.05 and the rest."""
+        allocation = allocate(
+            vector(0.0, 1.0),
+            everyone(2),
+            floor=0.1,
+            control_share=0.5,
+            control_arm_id=0,
+            caps=vector(0.05, 1.0),
+        )
+
+        assert allocation.probabilities == pytest.approx([0.525, 0.475])

@@ -1,9 +1,14 @@
 """Thompson sampling, calculated by hand."""
 
+from itertools import pairwise
+
 import numpy as np
 import pytest
+from scipy import integrate
+from scipy import stats as distributions
 
 from backend.domain import RewardSpec, RewardType
+from backend.inference.posteriors import NormalFamily
 from backend.policies.thompson_sampling import ThompsonSampling
 from backend.statistics import ArmStats
 
@@ -66,3 +71,63 @@ def test_continuous_rewards_against_no_data():
 def test_its_prior_follows_the_reward(reward, prior):
     """Conjugate to the reward; the continuous one is centred in the range, with a quarter of it as deviation."""
     assert ThompsonSampling.for_reward(reward).prior() == prior
+
+
+def integrated(posterior, arm):
+    """P(``arm`` best): its density times the others' distribution functions, by adaptive integration.
+
+    Args:
+        posterior: a SciPy distribution whose parameters have shape (n_arms,).
+    """
+    is_other = np.arange(len(posterior.mean())) != arm
+    mean, deviation = posterior.mean(), posterior.std()
+    low, high = posterior.ppf(1e-13).max(), posterior.isf(1e-13).max()
+    steps = np.array([-8, -5, -3, -1.5, 0, 1.5, 3, 5, 8])
+    bends = np.concatenate([mean[arm] + deviation[arm] * steps, np.linspace(low, high, 12)])
+    edges = np.unique(np.clip(bends, low, high))
+
+    def density_and_others_below(x):
+        return posterior.pdf(x)[arm] * np.prod(posterior.cdf(x)[is_other])
+
+    pieces = [
+        integrate.quad(density_and_others_below, start, end, epsabs=1e-9, epsrel=1e-6)[0]
+        for start, end in pairwise(edges)
+    ]
+    return sum(pieces)
+
+
+def binary(pulls, level):
+    successes = np.floor(pulls * level)
+    posterior = distributions.beta(1.0 + successes, 1.0 + pulls - successes)
+    return RewardSpec(), stats(pulls, successes), posterior
+
+
+def count(pulls, level):
+    total = np.floor(3.0 * pulls * level)
+    posterior = distributions.gamma(1.0 + total, scale=1.0 / (1.0 + pulls))
+    reward = RewardSpec(type=RewardType.COUNT, min=None, max=None)
+    return reward, stats(pulls, total, 3.0 * total), posterior
+
+
+def continuous(pulls, level):
+    """Rewards of 0 and 1 as numbers: the normal posterior is the one that ``NormalFamily`` documents."""
+    data = stats(pulls, pulls * level)
+    posterior = NormalFamily.for_range(0.0, 1.0).posterior(data)
+    return CONTINUOUS, data, distributions.norm(posterior.mean(), posterior.standard_deviation)
+
+
+@pytest.mark.parametrize("most", [0.0, 1.0, 3.0, 7.0], ids=["0", "10", "1e3", "1e7"])
+@pytest.mark.parametrize("n_arms", [2, 10, 100, 1000])
+@pytest.mark.parametrize("kind", [binary, count, continuous])
+def test_agrees_with_direct_integration_to_a_millionth(kind, n_arms, most):
+    """From no data to 1e7 pulls, with a fresh arm beside them: the likeliest arm, the tenth (or last) and the fresh one."""
+    rng = np.random.default_rng(20240501)
+    pulls = np.floor(10.0 ** rng.uniform(0.0, most, n_arms)) * (most > 0.0)
+    pulls[0] = 0.0
+    reward, data, posterior = kind(pulls, rng.uniform(0.45, 0.5, n_arms))
+
+    probabilities = ThompsonSampling.for_reward(reward).probabilities(data)
+
+    ranked = np.argsort(probabilities)[::-1]
+    for arm in {0, int(ranked[0]), int(ranked[min(9, n_arms - 1)])}:
+        assert probabilities[arm] == pytest.approx(integrated(posterior, arm), abs=1e-6)

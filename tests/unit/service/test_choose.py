@@ -153,7 +153,7 @@ def test_remembers_vectors_but_not_without_end():
     """One vector for each set of eligible arms, and never more than MAX_CACHED_VECTORS."""
     n_arms = 10
     arms = tuple(Arm(f"a{i}", "A") for i in range(n_arms))
-    snapshot = Snapshot(replace(EXPERIMENT, arms=arms), 1, ArmStatistics.zeros(n_arms))
+    snapshot = Snapshot(replace(EXPERIMENT, arms=arms), 1, Published.empty(n_arms))
 
     assert snapshot.vector((0, 1), None) is snapshot.vector((0, 1), None)
     for subset in range(1, 2**n_arms):

@@ -1,0 +1,1 @@
+"""Asking the service's planner, and showing what it says."""

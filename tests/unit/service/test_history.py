@@ -1,0 +1,164 @@
+"""What a worker keeps of what it read, in whatever order and portions it read it."""
+
+from datetime import UTC, datetime, timedelta
+from itertools import permutations
+
+import numpy as np
+import pytest
+
+from backend.domain import EPOCH, Arm, Experiment, RewardSpec
+from backend.inference.observed import SUMS
+from backend.service.history import HOUR, Histories, recent_since
+from backend.service.timeline import Timeline
+from backend.store.statistics import Changes
+
+NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
+EXPERIMENT = Experiment(
+    key="test",
+    name="test",
+    arms=(Arm("a", "a"), Arm("b", "b")),
+    experiment_id=1,
+    reward=RewardSpec(attribution_window_s=3600),
+)
+
+
+def row(at, reward_sum, arm_id=0, decisions=1.0):
+    sums = dict.fromkeys(SUMS, 1.0)
+    return {
+        "experiment_id": 1,
+        "block": at,
+        "arm_id": arm_id,
+        **sums,
+        "decisions": decisions,
+        "reward_sum": reward_sum,
+    }
+
+
+def read(histories, *rows, since=NOON - HOUR, horizon="1", delays=(), contexts=()):
+    return histories.update(Changes(horizon, list(rows), list(delays), list(contexts)), since)
+
+
+def total(histories, name="reward_sum", as_of=NOON):
+    timeline = Timeline.of(histories.get(1), EXPERIMENT, as_of)
+    return timeline.sums.sum(axis=0)[:, SUMS.index(name)].tolist()
+
+
+def test_workers_agree_to_the_last_bit():
+    """(0.1 + 0.2) + 0.3 and 0.1 + (0.2 + 0.3) differ as doubles; the order of reading must not matter."""
+    totals = set()
+    rows = [row(NOON + timedelta(minutes=i), value) for i, value in enumerate((0.1, 0.2, 0.3))]
+    for order in permutations(rows):
+        histories = Histories()
+        for one in order:
+            read(histories, one)
+        totals.add(total(histories)[0])
+
+    assert totals == {0.1 + 0.2 + 0.3}
+
+
+def test_a_block_read_again_replaces_what_was_read_before():
+    """Read whole, so nothing counts twice."""
+    histories = Histories()
+    read(histories, row(NOON, 1.0), horizon="0")
+    changed, stale = read(histories, row(NOON, 2.5), horizon="5")
+
+    assert total(histories) == [2.5, 0.0]
+    assert (histories.horizon, changed, stale) == ("5", {1}, set())
+
+
+def test_buckets_become_hours_when_they_are_no_longer_recent():
+    """Two minutes of eleven o'clock, and one of twelve: at one o'clock eleven is one block."""
+    histories = Histories()
+    eleven = NOON - HOUR
+    read(histories, row(eleven, 1.0), row(eleven + timedelta(minutes=5), 2.0), row(NOON, 4.0))
+    read(histories, since=NOON)
+
+    blocks = histories.get(1).blocks
+    assert sorted(blocks) == [eleven, NOON]
+    assert [blocks[at].is_hour for at in sorted(blocks)] == [True, False]
+    assert total(histories) == [7.0, 0.0]
+
+
+def test_what_has_settled_is_one_sum():
+    """Arms that came later, delays and all else are in it, and the totals stay what they were."""
+    histories = Histories()
+    for hours in range(5, 0, -1):
+        read(histories, row(NOON - hours * HOUR, 1.0, arm_id=hours % 2))
+    before = total(histories)
+    histories.get(1).settle(NOON - 2 * HOUR)
+
+    assert sorted(histories.get(1).blocks) == [EPOCH, NOON - 2 * HOUR, NOON - HOUR]
+    assert total(histories) == before == [2.0, 3.0]
+    assert histories.is_settled(1)
+
+
+def test_a_change_of_what_has_settled_asks_to_read_everything_anew():
+    """A reward was retracted from an hour that is part of the sum."""
+    histories = Histories()
+    read(histories, row(NOON - 9 * HOUR, 1.0), row(NOON, 1.0))
+    histories.get(1).settle(NOON - 2 * HOUR)
+
+    changed, stale = read(histories, row(NOON - 9 * HOUR, 0.0))
+    histories.forget(stale)
+
+    assert (changed, stale) == ({1}, {1})
+    assert not histories.get(1).blocks
+
+
+def test_shards_of_delays_and_contexts_are_added_up():
+    """Rows of several writers, with different numbers of bins, for one block."""
+    histories = Histories()
+    delays = [
+        {"experiment_id": 1, "block": NOON, "counts": [1.0, 2.0]},
+        {"experiment_id": 1, "block": NOON, "counts": [3.0]},
+    ]
+    context = {"experiment_id": 1, "block": NOON, "arm_id": 1}
+    sums = {
+        "decision_xtx": [1.0, 2.0, 3.0],
+        "reward_xtx": [1.0, 0.0, 0.0],
+        "reward_xty": [5.0, 6.0],
+    }
+    read(histories, delays=delays, contexts=[{**context, **sums}, {**context, **sums}])
+
+    history = histories.get(1)
+    assert history.blocks[NOON].delays[:3].tolist() == [4.0, 2.0, 0.0]
+    assert history.contexts[NOON].decision_xtx.tolist() == [[0.0] * 3, [2.0, 4.0, 6.0]]
+    assert history.contexts[NOON].reward_xty.tolist() == [[0.0, 0.0], [10.0, 12.0]]
+
+
+def test_ages_are_from_the_middle_of_what_has_passed():
+    """At 12:00:30 the running minute is 15 s old on average, the one before 60 s, and an hour's block 1.5 h.
+
+    The experiment began at 11:59:30, so of that minute only the last half counts: 45 s.
+    """
+    histories = Histories()
+    read(
+        histories, row(NOON, 1.0), row(NOON - timedelta(minutes=1), 1.0), row(NOON - 2 * HOUR, 1.0)
+    )
+    as_of = NOON + timedelta(seconds=30)
+
+    ages = Timeline.of(histories.get(1), EXPERIMENT, as_of).ages_s
+    begun = NOON - timedelta(seconds=30)
+    young = Timeline.of(
+        histories.get(1), Experiment(**{**fields(EXPERIMENT), "started_at": begun}), as_of
+    ).ages_s
+
+    assert ages == pytest.approx([1.5 * 3600 + 30, 60.0, 15.0])
+    assert young[1:] == pytest.approx([45.0, 15.0])
+
+
+def fields(experiment):
+    return {name: getattr(experiment, name) for name in experiment.__slots__}
+
+
+def test_recent_is_the_running_hour_and_the_one_before():
+    """At 12:34 everything from eleven o'clock on."""
+    assert recent_since(NOON + timedelta(minutes=34)) == NOON - HOUR
+
+
+def test_an_empty_history_is_no_data():
+    """No blocks: zeros for every arm."""
+    timeline = Timeline.of(Histories().get(1), EXPERIMENT, NOON)
+
+    assert timeline.observed(0.0).pulls.tolist() == [0.0, 0.0]
+    assert np.array_equal(timeline.sums, np.zeros((0, 2, len(SUMS))))
