@@ -31,7 +31,8 @@ from backend.service.services import build_services
 from backend.settings import Settings
 
 API_BLUEPRINTS = [
-    module.blueprint for module in (experiments, decisions, rewards, results, evaluations, simulations, keys)
+    module.blueprint
+    for module in (experiments, decisions, rewards, results, evaluations, simulations, keys)
 ]
 BLUEPRINTS = [health.blueprint, site.blueprint, site.docs_blueprint()]
 

@@ -93,6 +93,7 @@ def _dump(decision: Decision) -> Json:
         "probabilities": decision.probabilities,
         "reason": decision.reason,
         "policy_version": decision.policy_version,
+        "redrawn_from": decision.redrawn_from,
         "decided_at": format_time(decision.decided_at),
     }
 
@@ -138,7 +139,6 @@ def _dump_logged(logged: LoggedDecision) -> Json:
         "context": decision.context,
         "eligible_arms": _arm_keys(decision),
         "sticky_decision_id": decision.sticky_decision_id,
-        "redrawn_from": decision.redrawn_from,
         "rewards": [
             {
                 "metric": row["metric"],

@@ -86,3 +86,5 @@ def _lines(plan: Plan, request_id: str) -> Iterator[bytes]:
     except Exception:  # its status is sent already; the last line has to say it
         log.exception("unexpected error", request_id=request_id)
         yield json_bytes({"problem": {**failure(), "request_id": request_id}}) + b"\n"
+    finally:
+        plan.close()

@@ -5,7 +5,8 @@ time. Young blocks can only have shown short delays, so a plain histogram would 
 compares like with like: of the rewards that came within an edge, in blocks older than that edge, which share came in
 the last bin (the reverse hazard of right-truncated data: Lagakos, Barraj and De Gruttola 1988; the same ratios as the
 chain ladder of claims reserving, Mack 1993). Beyond the experiment's own age the ratios go on as the last two that were
-seen: constant (a power law of time) or falling by the same factor from bin to bin (as those of lighter tails do).
+seen: constant (a power law of time) or falling by the same factor from bin to bin (as those of lighter tails do); where
+the last bins seen were silent, as small as their silence shows.
 """
 
 from __future__ import annotations
@@ -76,8 +77,9 @@ class DelayDistribution:
     @cached_property
     def _knots(self) -> tuple[FloatArray, FloatArray]:
         inside = self.window_s > EDGES_S
-        times = np.concatenate([EDGES_S[inside], [self.window_s]])
-        return times, np.concatenate([self.at_edges[inside], [1.0]])
+        at_once = self.at_edges[:1] if inside.any() else np.zeros(1)
+        times = np.concatenate([[0.0], EDGES_S[inside], [self.window_s]])
+        return times, np.concatenate([at_once, self.at_edges[inside], [1.0]])
 
     def share_come(self, ages_s: FloatArray) -> FloatArray:
         """P(delay <= age), same shape as ``ages_s``, in [0, 1], 1 from the window on.
@@ -91,7 +93,12 @@ class DelayDistribution:
 
 def _continued(in_bin: FloatArray, exposed: FloatArray) -> FloatArray:
     """Ratios of the bins behind the last one that was seen, shape (N_BINS - n_seen,)."""
+    n_unseen = N_BINS - len(in_bin)
+    n_silent = int(np.argmax(np.append(in_bin[::-1] > 0.0, True)))  # the newest bins without any
+    if n_silent > 1:
+        silence = exposed[-n_silent:].sum()
+        return np.full(n_unseen, PSEUDO_REWARDS / 2.0 / (silence + PSEUDO_REWARDS))
     smoothed = (in_bin[-2:] + PSEUDO_REWARDS / 2.0) / (exposed[-2:] + PSEUDO_REWARDS)
     factor = min(smoothed[1] / smoothed[0], 1.0)
-    continued: FloatArray = smoothed[1] * factor ** np.arange(1.0, N_BINS - len(in_bin) + 1.0)
+    continued: FloatArray = smoothed[1] * factor ** np.arange(1.0, n_unseen + 1.0)
     return continued

@@ -68,7 +68,7 @@ class BernoulliDivergence:
         half = d * (0.5 - m)
         step = (half + np.sqrt(half**2 + d * (1.0 + d) * m * (1.0 - m))) / (1.0 + d)
         logit = 2.0 * np.log((m + step) / step) + np.log(d)
-        return np.clip(logit, self.locations, _CEILING)
+        return np.minimum(np.maximum(logit, self.locations), _CEILING)
 
     def index_at_most(self, divergence: FloatArray) -> FloatArray:
         """So near to 1 that no batch comes nearer, but where an arm never failed."""

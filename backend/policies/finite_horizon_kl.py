@@ -115,7 +115,7 @@ class RemainingTime:
         for _ in range(_NEWTON_STEPS):
             above_one = np.maximum(x, 1.0)
             z = x - 0.5 * np.log(above_one)
-            z_slope = np.where(x > 1.0, 1.0 - 0.5 / above_one, 1.0)
+            z_slope = 1.0 - (x > 1.0) * 0.5 / above_one
             share = z / (z + z_slope)
             x -= (x + np.log(z) - target) * share
         return self.longest * np.exp(-x), share

@@ -105,33 +105,38 @@ def _fill(
     """
     top = low = float(divergence.locations.max())
     level, high = _bracket(divergence, exploration, taken, amount)
-    best = divergence.locations == top
-    extra: FloatArray = best.astype(np.float64)
+    extra, slope = _extra(divergence, exploration, taken, level)
+    if extra.sum() < amount:
+        level, high = top, level
+        extra, slope = _extra(divergence, exploration, taken, level)
+        if (left := amount - extra.sum()) >= 0.0:
+            best = divergence.locations == top
+            extra += left * best / best.sum()
+            return extra
+
+    trial = extra
     for _ in range(_MOST_STEPS):
-        trial, slope = _extra(divergence, exploration, taken, level)
         excess = float(trial.sum()) - amount
-        if level == top and excess <= 0.0:
-            trial -= excess * best / best.sum()
-            return trial
-        if excess >= -_TOLERANCE * amount:
+        if excess >= 0.0:
             low, extra = level, trial
         else:
             high = level
         if abs(excess) <= _TOLERANCE * amount:
-            break
+            return trial
         raised = float(taken[trial > 0.0].sum())
         level = _step(level, raised + excess + amount, raised + amount, slope)
         if not low < level < high:
             level = 0.5 * (low + high)
             if not low < level < high:
                 break
+        trial, slope = _extra(divergence, exploration, taken, level)
     return extra
 
 
 def _bracket(
     divergence: Divergence, exploration: Exploration, taken: FloatArray, amount: float
 ) -> tuple[float, float]:
-    """Levels that the batch can certainly reach, and cannot pass: one arm takes it all, or all take equal parts."""
+    """Levels that the batch can reach and cannot pass, but for rounding: one arm takes it all, all take equal parts."""
     alone, together = taken + amount, taken + amount / len(taken)
     lowest = divergence.index_at_least(exploration.budget(alone) / alone)
     highest = divergence.index_at_most(exploration.budget(together) / together)
@@ -153,5 +158,5 @@ def _extra(
     distance = np.maximum(distance, _SMALLEST_DIVERGENCE)
     counts, elasticity = exploration.counts(distance)
     extra = np.maximum(counts - taken, 0.0)
-    slopes = np.where(extra > 0.0, elasticity * counts * slope / distance, 0.0)
-    return extra, -float(slopes.sum())
+    falls = elasticity * counts * slope / distance
+    return extra, -float(falls[extra > 0.0].sum())

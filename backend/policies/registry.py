@@ -7,18 +7,21 @@ from typing import Any
 
 from backend.domain import PolicySpec, RewardSpec
 from backend.errors import InvalidPolicy
-from backend.policies.base import Policy
+from backend.policies.base import ContextualPolicy, Policy
 from backend.policies.epsilon_greedy import EpsilonGreedy
 from backend.policies.exp3_ix import Exp3IX
 from backend.policies.finite_horizon_kl import FiniteHorizonKL
 from backend.policies.kl_ucb import KLUCB
+from backend.policies.lin_ucb import LinUCB
+from backend.policies.linear_thompson import LinearThompson
 from backend.policies.softmax import Softmax
+from backend.policies.squarecb import SquareCB
 from backend.policies.thompson_sampling import ThompsonSampling
 from backend.policies.top_two_thompson import TopTwoThompson
 from backend.policies.ucb1 import UCB1
 from backend.policies.uniform import Uniform
 
-POLICIES: dict[str, Callable[..., Policy]] = {
+POLICIES: dict[str, Callable[..., Policy | ContextualPolicy]] = {
     "uniform": Uniform.for_reward,
     "epsilon_greedy": EpsilonGreedy.for_reward,
     "softmax": Softmax.for_reward,
@@ -28,10 +31,13 @@ POLICIES: dict[str, Callable[..., Policy]] = {
     "top_two_thompson": TopTwoThompson.for_reward,
     "exp3_ix": Exp3IX.for_reward,
     "finite_horizon_kl": FiniteHorizonKL.for_reward,
+    "linear_thompson": LinearThompson.for_reward,
+    "lin_ucb": LinUCB.for_reward,
+    "squarecb": SquareCB.for_reward,
 }
 
 
-def build_policy(spec: PolicySpec, reward: RewardSpec) -> Policy:
+def build_policy(spec: PolicySpec, reward: RewardSpec) -> Policy | ContextualPolicy:
     """The policy that ``spec`` names, validated.
 
     Raises:

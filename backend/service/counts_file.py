@@ -14,10 +14,11 @@ from backend.domain import MAX_ARMS, RewardSpec, RewardType
 from backend.errors import InvalidInput
 from backend.statistics import ArmStatistics
 
-_SUMS = ("decisions", "rewards", "reward_sum", "reward_sum_squares")
+_LARGEST = {"decisions": 1e12, "rewards": 1e12, "reward_sum": 1e20, "reward_sum_squares": 1e30}
+"""Of the sums of an arm, so that all that follows stays finite."""
+_SUMS = tuple(_LARGEST)
 _REWARD_FIELDS = ("type", "min", "max", "default_reward")
-_LARGEST = 1e15
-"""Of any number, so that sums stay exact and squares finite."""
+_LARGEST_REWARD = 1e15
 _ROUNDING = 1e-9
 """Relative; what sums that were added up elsewhere may be off by."""
 
@@ -85,8 +86,10 @@ def _reward(fields: Any) -> RewardSpec:
     if kind not in list(RewardType):
         raise InvalidInput({"reward.type": ["must be binary, count or continuous"]})
     for name in _REWARD_FIELDS[1:]:
-        if fields.get(name) is not None and not _is_number(fields[name]):
-            raise InvalidInput({f"reward.{name}": ["must be a number or null"]})
+        if fields.get(name) is not None and not _is_number(fields[name], _LARGEST_REWARD):
+            raise InvalidInput(
+                {f"reward.{name}": [f"must be null or a number of at most {_LARGEST_REWARD:g}"]}
+            )
     spec = RewardSpec(type=RewardType(kind))
     if spec.type is RewardType.CONTINUOUS:
         spec = replace(spec, min=fields.get("min"), max=fields.get("max"))
@@ -105,9 +108,17 @@ def _arm_errors(arm: Any, reward: RewardSpec) -> Iterator[tuple[str, str]]:
         return
     if not isinstance(arm.get("arm_key"), str) or not arm["arm_key"]:
         yield "arm_key", "must be a string that is not empty"
-    wrong = [name for name in _SUMS if not _is_number(_sum(arm, name, reward))]
+    wrong = [
+        name
+        for name, largest in _LARGEST.items()
+        if not _is_number(_sum(arm, name, reward), largest)
+    ]
     for name in wrong:
-        yield name, "must be a number" if name in arm else "is missing; give a number"
+        is_there = name in arm or _sum(arm, name, reward) is not None
+        yield (
+            name,
+            f"{'must be' if is_there else 'is missing; give'} a number of at most {_LARGEST[name]:g}",
+        )
     if not wrong:
         yield from _contradictions(reward, *(float(_sum(arm, name, reward)) for name in _SUMS))
 
@@ -167,6 +178,6 @@ def _sum(arm: dict[str, Any], name: str, reward: RewardSpec) -> Any:
     return arm.get(name)
 
 
-def _is_number(value: Any) -> bool:
+def _is_number(value: Any, largest: float) -> bool:
     is_number = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_number and isfinite(value) and abs(value) <= _LARGEST
+    return is_number and isfinite(value) and abs(value) <= largest

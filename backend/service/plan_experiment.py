@@ -75,23 +75,25 @@ class Plan:
         return self._process.poll() is None
 
     def events(self) -> Iterator[Json]:
-        """``{"progress": share}`` again and again, then ``{"result": {…}}``.
+        """``{"progress": share}`` again and again, then ``{"result": {…}}``, when the next plan can start.
 
         Raises:
             PlanTooSlow: the time limit was reached.
-            RuntimeError: the planner failed; its log is ours.
+            RuntimeError: the planner failed; what it said is in our log.
         """
         assert self._process.stdout is not None
-        event: Json = {}
         for line in self._process.stdout:
             event = orjson.loads(line)
+            if "result" in event:
+                self.close()
+                yield event
+                return
             yield event
         if self._is_too_slow:
             raise PlanTooSlow(
                 f"the plan took longer than {self._time_limit_s:g} s; ask for fewer runs or arms"
             )
-        if "result" not in event:
-            raise RuntimeError(f"the planner ended with {self._process.wait()} and no result")
+        raise RuntimeError(f"the planner ended with {self._process.wait()} and no result")
 
     def close(self) -> None:
         """End the process, if it runs, and free what it held. Safe to call again."""

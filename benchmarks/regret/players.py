@@ -3,6 +3,7 @@
 from typing import Protocol
 
 import numpy as np
+from problems import Problem
 
 from backend.domain import PolicySpec
 from backend.inference.posteriors import BetaPosterior, NormalPosterior
@@ -10,7 +11,6 @@ from backend.policies.exp3_ix import Exp3IX
 from backend.policies.registry import build_policy
 from backend.policies.thompson_sampling import ThompsonSampling
 from backend.statistics import ArmStats
-from problems import Problem
 
 
 class Player(Protocol):

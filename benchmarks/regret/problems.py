@@ -22,9 +22,9 @@ class Problem:
         title: for the table.
         means: shape (horizon, n_arms), the mean reward of each arm at each step; None: drawn anew for each seed.
         deviation: standard deviation of a Gaussian reward; None: rewards are 0 or 1.
-        target: the regret that is aimed at, of which policy; None: none is.
         batch_size: decisions between two changes of what a policy knows.
         shape: (horizon, n_arms), of a problem without ``means``.
+        seed_factor: runs for each seed asked for, more where they are short and differ much.
     """
 
     key: str
@@ -32,8 +32,8 @@ class Problem:
     means: FloatArray | None
     deviation: float | None = None
     batch_size: int = 1
-    target: str = ""
     shape: tuple[int, int] = (0, 0)
+    seed_factor: int = 1
 
     @property
     def horizon(self) -> int:
@@ -80,24 +80,45 @@ def _phases(*phases: tuple[int, tuple[float, ...]]) -> FloatArray:
 
 
 LOW = (0.1, *[0.05] * 3, *[0.02] * 3, *[0.01] * 3)
-FOUR_PHASES = _phases(
-    (2500, (0.8, 0.5, 0.4, 0.3, 0.2)),
-    (2500, (0.3, 0.7, 0.4, 0.5, 0.2)),
-    (2500, (0.3, 0.4, 0.8, 0.5, 0.2)),
-    (2500, (0.3, 0.4, 0.5, 0.2, 0.7)),
+TEN, HUNDRED = (0.5, *[0.4] * 9), (0.5, *[0.4] * 99)
+FIVE = (1.0, 0.8, 0.6, 0.4, 0.2)
+IN_TURN = _phases(
+    (2500, (0.7, 0.5, 0.4, 0.3)),
+    (2500, (0.3, 0.7, 0.5, 0.4)),
+    (2500, (0.4, 0.3, 0.7, 0.5)),
+    (2500, (0.5, 0.4, 0.3, 0.7)),
 )
 GARIVIER_MOULINES = _phases(
     (3000, (0.5, 0.3, 0.4)), (2000, (0.5, 0.3, 0.9)), (5000, (0.5, 0.3, 0.4))
 )
 
 PROBLEMS = (
-    Problem("a", "(a) Bernoulli 0.1, 3 x 0.05, 3 x 0.02, 3 x 0.01; T = 20,000", _constant(20_000, *LOW), target="60"),
-    Problem("b", "(b) Bernoulli 0.9 and 0.8; T = 10,000", _constant(10_000, 0.9, 0.8), target="8.3"),
-    Problem("c", "(c) Bernoulli 0.5 and nine 0.4; T = 10,000", _constant(10_000, 0.5, *[0.4] * 9), target="135"),
-    Problem("c100", "(c) Bernoulli 0.5 and ninety-nine 0.4; T = 10,000", _constant(10_000, 0.5, *[0.4] * 99), target="800"),
-    Problem("d", "(d) Gaussian", _constant(5000, 1.0, 0.8, 0.6, 0.4, 0.2), deviation=1.0, target="70"),
-    Problem("e4", "(e) four phases", FOUR_PHASES, target="230"),
-    Problem("egm", "(e) Garivier and Moulines", GARIVIER_MOULINES, target="250"),
-    Problem("cbatch", "(c) batches of 1,000", _constant(10_000, 0.5, *[0.4] * 9), batch_size=1000),
-    Problem("rvr", "Russo and Van Roy: ten arms drawn uniformly; T = 1,000", None, shape=(1000, 10)),
+    Problem(
+        "a", "Bernoulli 0.1, 3 x 0.05, 3 x 0.02, 3 x 0.01; T = 20,000", _constant(20_000, *LOW)
+    ),
+    Problem("b", "Bernoulli 0.9 and 0.8; T = 10,000", _constant(10_000, 0.9, 0.8)),
+    Problem("c", "Bernoulli 0.5 and 9 x 0.4; T = 10,000", _constant(10_000, *TEN)),
+    Problem(
+        "c-batch", "as (c), feedback in batches of 1,000", _constant(10_000, *TEN), batch_size=1000
+    ),
+    Problem("c-100", "Bernoulli 0.5 and 99 x 0.4; T = 10,000", _constant(10_000, *HUNDRED)),
+    Problem(
+        "d",
+        "Gaussian, means 1, 0.8, 0.6, 0.4, 0.2, deviation 1; T = 5,000",
+        _constant(5000, *FIVE),
+        1.0,
+    ),
+    Problem("e-phases", "four phases of 2,500: 0.7, 0.5, 0.4, 0.3, each arm best in turn", IN_TURN),
+    Problem(
+        "e-gm",
+        "Garivier and Moulines (2011): 0.5, 0.3, 0.4, the third 0.9 from 3,000 to 5,000; T = 10,000",
+        GARIVIER_MOULINES,
+    ),
+    Problem(
+        "rvr",
+        "Russo and Van Roy: ten Bernoulli arms drawn uniformly; T = 1,000",
+        None,
+        shape=(1000, 10),
+        seed_factor=10,
+    ),
 )

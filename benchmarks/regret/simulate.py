@@ -15,6 +15,8 @@ def regret(problem: Problem, make: Callable[[Problem, int], Player], seed: int) 
         n = min(problem.batch_size, problem.horizon - start)
         arms = player.choose(n)
         steps = range(start, start + n)
-        player.learn(arms, [float(table.rewards[t, arm]) for t, arm in zip(steps, arms, strict=True)])
+        player.learn(
+            arms, [float(table.rewards[t, arm]) for t, arm in zip(steps, arms, strict=True)]
+        )
         total += sum(float(table.gaps[t, arm]) for t, arm in zip(steps, arms, strict=True))
     return total

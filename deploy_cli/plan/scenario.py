@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 
 def arm(text: str) -> dict[str, Any]:
     """``KEY=MEAN``, or ``KEY=MEAN,SD`` with the standard deviation of one reward. ValueError for anything else."""
-    key, mean, *spread = _split(text)
+    key, mean, *spread = _split(text, most=2)
     return {"key": key, "mean": mean, **({"standard_deviation": spread[0]} if spread else {})}
 
 
 def parameter(text: str) -> tuple[str, float]:
     """``NAME=NUMBER``. ValueError for anything else."""
-    name, number = _split(text)
+    name, number = _split(text, most=1)
     return name, number
 
 
-def _split(text: str) -> Any:
+def _split(text: str, *, most: int) -> Any:
+    """The name, and one number or ``most``."""
     name, _, numbers = text.partition("=")
-    return name, *(float(number) for number in numbers.split(","))
+    found = [float(number) for number in numbers.split(",")]
+    if len(found) > most or not all(map(math.isfinite, found)):
+        raise ValueError(text)
+    return name, *found
 
 
 def body(

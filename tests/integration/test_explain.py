@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 
 from backend.domain import PolicySpec, RewardSpec, RewardType
+from backend.policies.base import ContextualPolicy
 from backend.policies.registry import POLICIES, build_policy
-from backend.statistics import ArmStats
+from backend.statistics import ArmStats, Scores
+from tests import policies
 from tests.polling import eventually
 
 
@@ -15,15 +17,15 @@ def explain(api, decision):
     return answer.json
 
 
-def learn(api, key="test"):
+def learn(api, key="test", **fields):
     """Ten decisions with rewards for the third arm, and none for the others; then wait until it is known."""
     for i in range(30):
         arm_key = "abc"[i % 3]
-        decision = api.decide(key, f"u{i}", eligible_arms=[arm_key])
+        decision = api.decide(key, f"u{i}", eligible_arms=[arm_key], **fields)
         api.reward(decision["decision_id"], int(arm_key == "c"))
 
     def knows():
-        decision = api.decide(key, eligible_arms=["b"])
+        decision = api.decide(key, eligible_arms=["b"], **fields)
         found = explain(api, decision)
         return sum(arm["rewards"] for arm in found["statistics"]) == 30
 
@@ -51,7 +53,13 @@ def recomputed(found):
         batch_size=found["batch_size"],
     )
     policy = build_policy(PolicySpec(**found["policy"]), reward)
-    own = policy.probabilities(stats)
+    if isinstance(policy, ContextualPolicy):
+        means, deviations = (
+            np.array([arm["score"][name] for arm in can]) for name in ("mean", "standard_deviation")
+        )
+        own = policy.probabilities(Scores(means, deviations, found["n_decisions"]))
+    else:
+        own = policy.probabilities(stats)
     floor = found["allocation"]["probability_floor"]
     share = found["allocation"]["control_share"]
     probabilities = {arm["arm_key"]: 0.0 for arm in arms}
@@ -80,12 +88,13 @@ def test_a_decision_can_be_recomputed_from_its_explanation(api, policy, eligible
     """Statistics, policy, floor, control share and random number give its arm and its propensity."""
     api.running(
         n_arms=3,
-        policy={"type": policy},
+        policy=policies.policy(policy),
         update_interval_s=0.1,
         allocation={"probability_floor": 0.05, "control_share": 0.1},
     )
-    learn(api)
-    decision = api.decide(unit_id="new", eligible_arms=eligible_arms)
+    context = policies.context_for(policy)
+    learn(api, context=context)
+    decision = api.decide(unit_id="new", eligible_arms=eligible_arms, context=context)
 
     found = explain(api, decision)
 

@@ -86,10 +86,8 @@ def test_a_default_of_one_counts_decisions_as_successes(api):
     """Opt-out: two decisions without complaint are two successes, mean 1, once the window of a second is over."""
     api.running(reward={"default_reward": 1, "attribution_window_s": 1})
     rewarded(api, "a", None, None)
-    pending = api.arm("a")
 
     eventually(lambda: api.arm("a")["reward_mean"] == 1.0)
-    assert (pending["decisions"], pending["reward_mean"]) == (2, None)
 
 
 def test_propensities_are_what_decisions_are_drawn_from(api):
@@ -162,3 +160,99 @@ def test_a_wrong_query_is_an_error(shared_api, key, query):
 def test_of_an_unknown_experiment_are_not_found(shared_api, part):
     """404."""
     assert shared_api.get(f"/experiments/none/{part}").status_code == 404
+
+
+def test_unbiased_means_weight_by_the_logged_propensities(api):
+    """Propensities 1/2 (even split) and 1 (only a eligible): weights sqrt(2) and 1.
+
+    One success at 1/2 and one failure at 1: sqrt(2) / (sqrt(2) + 1) = 0.586, where the plain mean is 1/2.
+    """
+    api.running(policy={"type": "uniform"})
+    decision = next(d for i in range(50) if (d := api.decide(unit_id=f"u{i}"))["arm_key"] == "a")
+    api.reward(decision["decision_id"], 1)
+    rewarded(api, "a", 0)
+
+    found = api.arm("a")
+
+    n_unrewarded = found["decisions"] - 2
+    weights = 2**0.5 * (1 + n_unrewarded) + 1
+    assert found["unbiased_mean"] == pytest.approx(2**0.5 / weights, rel=1e-3)
+
+
+def test_draws_are_compared_with_their_probabilities(api):
+    """40 even draws expect 20 each; a unit that keeps its arm is drawn once."""
+    api.running(policy={"type": "uniform"}, allocation={"stickiness": "forever"})
+    for i in range(40):
+        api.decide(unit_id=f"u{i}")
+        api.decide(unit_id=f"u{i}")
+
+    results = api.get("/experiments/test/results").json
+
+    assert [arm["expected_draws"] for arm in results["arms"]] == pytest.approx([20.0, 20.0])
+    assert sum(arm["draws"] for arm in results["arms"]) == 40
+    assert results["sample_ratio"]["mismatch"] is False
+    assert 0.0 < results["sample_ratio"]["p_value"] <= 1.0
+
+
+def test_a_misrouted_arm_is_noticed(api, query):
+    """As if 60 draws of b had come as a: the advice is to check the data before anything else."""
+    api.running(policy={"type": "uniform"})
+    elements = [{"experiment_key": "test", "unit_id": f"u{i}"} for i in range(200)]
+    api.post("/decisions:batch", {"decisions": elements})
+    query("UPDATE allocation_statistics SET drawn = ARRAY[drawn[1] + 60, drawn[2] - 60]")
+
+    results = api.get("/experiments/test/results").json
+
+    assert results["sample_ratio"]["mismatch"] is True
+    assert results["recommendation"]["action"] == "check_data"
+
+
+def test_the_lift_is_of_the_best_challenger_over_the_control(api):
+    """a, the control, 20 of 100; b 40 of 100; c 10 of 100: the lift of b is 1, with an interval around it."""
+    api.running(n_arms=3, policy={"type": "uniform"})
+    for arm_key, successes in (("a", 20), ("b", 40), ("c", 10)):
+        elements = [
+            {"experiment_key": "test", "unit_id": f"{arm_key}{i}", "eligible_arms": [arm_key]}
+            for i in range(100)
+        ]
+        made = api.post("/decisions:batch", {"decisions": elements}).json["results"]
+        rewards = [
+            {"decision_id": m["decision"]["decision_id"], "reward": int(i < successes)}
+            for i, m in enumerate(made)
+        ]
+        api.post("/rewards", {"rewards": rewards})
+
+    results = api.get("/experiments/test/results").json
+    lift = results["lift_over_control"]
+
+    assert (lift["arm_key"], lift["estimate"]) == ("b", pytest.approx(1.0))
+    assert lift["interval"][0] < 1.0 < lift["interval"][1]
+    assert lift["absolute"]["estimate"] == pytest.approx(0.2)
+    assert results["arms"][0]["lift_over_control"]["estimate"] == 0.0
+    assert results["arms"][1]["confidence_sequence"][0] > 0.2
+    assert results["value_remaining"]["relative"] < 0.1
+    assert results["recommendation"]["action"] in ("keep_running", "ship")
+
+
+def test_a_retired_arm_keeps_its_history_and_is_out_of_the_running(api):
+    """Its numbers stay; it is best with probability 0, and has no loss."""
+    api.running(n_arms=3)
+    rewarded(api, "a", 1, 0)
+    api.patch("/experiments/test/arms/a", {"status": "retired"})
+
+    a, b, c = api.get("/experiments/test/results").json["arms"]
+
+    assert (a["decisions"], a["rewards"], a["status"]) == (2, 2, "retired")
+    assert (a["probability_best"], a["expected_loss"], a["propensity"]) == (0.0, None, 0.0)
+    assert b["probability_best"] == c["probability_best"] == pytest.approx(0.5)
+
+
+def test_an_unbounded_reward_has_results_without_any_data(api):
+    """Nothing known is null, not an error."""
+    api.running(reward={"type": "continuous"})
+
+    results = api.get("/experiments/test/results").json
+
+    assert results["arms"][0]["confidence_sequence"] == [None, None]
+    assert results["value_remaining"]["relative"] is None
+    assert results["recommendation"]["action"] == "keep_running"

@@ -171,16 +171,21 @@ def test_until_reward_is_not_ended_by_other_rewards(api):
 
 @pytest.mark.parametrize("status", ["paused", "retired"])
 def test_an_arm_out_of_play_is_not_kept(api, status):
-    """Its units are drawn afresh, and keep what they get then."""
+    """Its units are drawn afresh, marked with the decision that had drawn before, and keep what they get then."""
     sticky(api)
     first = api.decide()
     api.patch(f"/experiments/test/arms/{first['arm_key']}", {"status": status})
 
     again = api.decide()
 
+    then = api.decide()
     assert again["reason"] == "policy"
     assert again["arm_key"] != first["arm_key"]
-    assert api.decide()["arm_key"] == again["arm_key"]
+    assert again["redrawn_from"] == first["decision_id"]
+    assert (then["arm_key"], then["redrawn_from"]) == (again["arm_key"], None)
+    assert (
+        api.get(f"/decisions/{again['decision_id']}").json["redrawn_from"] == first["decision_id"]
+    )
 
 
 def test_a_request_that_does_not_allow_the_kept_arm_gets_its_own_draw(api):

@@ -85,6 +85,12 @@ class DecisionSchema(Schema):
     probabilities = fields.Dict(keys=fields.String(), values=Number())
     reason = fields.Enum(Reason, by_value=True)
     policy_version = Whole()
+    redrawn_from = fields.UUID(
+        allow_none=True,
+        metadata={
+            "description": "The decision that had drawn the unit's arm before, if that arm is no longer active."
+        },
+    )
     decided_at = Time()
 
 
@@ -130,12 +136,6 @@ class LoggedDecisionSchema(DecisionSchema):
     context = Context(allow_none=True)
     eligible_arms = fields.List(fields.String(), allow_none=True)
     sticky_decision_id = fields.UUID(allow_none=True)
-    redrawn_from = fields.UUID(
-        allow_none=True,
-        metadata={
-            "description": "The decision that had drawn the unit's arm before, if that arm is no longer active."
-        },
-    )
     rewards = fields.List(fields.Nested(LoggedRewardSchema))
 
 
@@ -201,12 +201,7 @@ class ExplanationSchema(Schema):
     propensity = Number()
     reason = fields.Enum(Reason, by_value=True)
     sticky_decision_id = fields.UUID(allow_none=True)
-    redrawn_from = fields.UUID(
-        allow_none=True,
-        metadata={
-            "description": "The decision that had drawn the unit's arm before, if that arm is no longer active."
-        },
-    )
+    redrawn_from = fields.UUID(allow_none=True)
     is_reproduced = Flag(
         metadata={"description": "Computing it again gives the logged arm and propensity."}
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol, runtime_checkable
 
 import numpy as np
 from numpy.random import Generator
@@ -11,6 +10,7 @@ from numpy.random import Generator
 from backend.domain import AllocationSpec, FloatArray
 from backend.inference.posteriors import family_for
 from backend.policies.base import Policy
+from backend.policies.exp3_ix import Exp3IX
 from backend.policies.propensity import allocate
 from backend.policies.simulation.learned import Learned
 from backend.policies.simulation.scenario import Scenario
@@ -36,15 +36,6 @@ class Run:
     winner: int | None
 
 
-@runtime_checkable
-class ImplicitlyExploring(Protocol):
-    """A policy whose importance weights are 1 / (propensity + gamma)."""
-
-    def implicit_exploration(self, stats: ArmStats) -> float:
-        """gamma."""
-        ...
-
-
 def simulate(
     scenario: Scenario,
     schedule: Schedule,
@@ -56,11 +47,6 @@ def simulate(
     family = family_for(scenario.reward)
     learned = Learned(scenario.n_arms, scenario.draw_sums(), scenario.reward_delay_s)
     everyone, control_arm_id = np.ones(scenario.n_arms, dtype=np.bool_), scenario.control_arm_id
-    implicit_exploration = (
-        policy.implicit_exploration
-        if isinstance(policy, ImplicitlyExploring)
-        else _no_implicit_exploration
-    )
     vectors = np.empty((schedule.n_batches, scenario.n_arms))
     decided_in: int | None = None
     winner: int | None = None
@@ -73,7 +59,7 @@ def simulate(
             control_share=allocation.control_share,
             control_arm_id=control_arm_id,
         ).probabilities
-        weights = _importance_weights(vector + implicit_exploration(stats))
+        weights = _importance_weights(policy, stats, vector)
         learned.add(rng.multinomial(size, vector), weights, duration_s, rng)
         if is_look and winner is None:
             winner = winner_of(family.posterior(learned.stats(size)))
@@ -82,10 +68,7 @@ def simulate(
     return Run(vectors, regret, decided_in, winner)
 
 
-def _no_implicit_exploration(_stats: ArmStats) -> float:
-    return 0.0
-
-
-def _importance_weights(propensities: FloatArray) -> FloatArray:
-    """Shape (n_arms,): their inverse; 0 for an arm that cannot be drawn."""
-    return np.divide(1.0, propensities, out=np.zeros_like(propensities), where=propensities > 0.0)
+def _importance_weights(policy: Policy, stats: ArmStats, vector: FloatArray) -> FloatArray:
+    """Shape (n_arms,): what rewards are multiplied with; 0 for an arm that cannot be drawn."""
+    gamma = policy.implicit_exploration(stats) if isinstance(policy, Exp3IX) else 0.0
+    return np.divide(1.0, vector + gamma, out=np.zeros_like(vector), where=vector > 0.0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any, Self
@@ -21,7 +22,7 @@ from backend.domain import (
 )
 from backend.errors import InvalidInput
 from backend.policies.base import ContextualPolicy, Policy
-from backend.policies.registry import build_policy
+from backend.policies.registry import POLICIES, build_policy
 from backend.policies.simulation.outcomes import DrawSums, outcomes_of
 from backend.policies.simulation.schedule import Schedule
 
@@ -85,11 +86,10 @@ class Scenario:
     @classmethod
     def from_json(cls, value: Json) -> Self:
         """From what ``to_json`` gave. KeyError, TypeError or ValueError when it is something else."""
+        reward = value["reward"]
         parts: dict[str, Any] = {
             "arms": tuple(AssumedArm(**arm) for arm in value["arms"]),
-            "reward": RewardSpec(
-                **{**value["reward"], "type": RewardType(value["reward"]["type"])}
-            ),
+            "reward": assumed_reward(RewardType(reward["type"]), reward["min"], reward["max"]),
             "policy": PolicySpec(**value["policy"]),
             "allocation": AllocationSpec(**value["allocation"]),
         }
@@ -152,13 +152,15 @@ class Scenario:
 
     def build_policy(self) -> Policy:
         """The policy that is planned with. Raises InvalidInput, InvalidPolicy."""
-        policy = build_policy(self.policy, self.reward)
-        if isinstance(policy, ContextualPolicy):
+        factory = POLICIES.get(self.policy.type)
+        if factory is not None and "context_features" in inspect.signature(factory).parameters:
             why = (
                 f"{self.policy.type} decides by context, and a plan assumes one mean for each arm, "
                 "whatever the context: plan with a policy without context_features."
             )
             raise InvalidInput({"policy.type": [why]})
+        policy = build_policy(self.policy, self.reward)
+        assert not isinstance(policy, ContextualPolicy)
         return policy
 
     def _experiment(self) -> Experiment:

@@ -44,3 +44,23 @@ def test_the_ends_of_the_range(epsilon, expected):
 def test_negative_means_are_compared_like_others():
     """Means -0.2 and -0.1: the second is better."""
     assert EpsilonGreedy(0.0).probabilities(stats([10, 10], [-2, -1])) == pytest.approx([0, 1])
+
+
+def test_a_new_arm_gets_one_decision_of_a_batch():
+    """Of 10 decisions one goes to the new arm, 9 to the best: 0.9 * (0.9, 0, 0.1) and 0.1 / 3 each."""
+    data = ArmStats(
+        np.array([50.0, 50.0, 0.0]), np.array([40.0, 10.0, 0.0]), np.zeros(3), batch_size=10.0
+    )
+
+    probabilities = EpsilonGreedy(0.1).probabilities(data)
+
+    assert probabilities == pytest.approx(np.array([0.81, 0.0, 0.09]) + 0.1 / 3)
+
+
+def test_an_arm_that_waits_for_its_first_outcome_is_not_the_best():
+    """It has pending decisions, so it stands at the mean of all, (40 + 0.5) / 51, below 0.8."""
+    data = ArmStats(
+        np.array([50.0, 0.0]), np.array([40.0, 0.0]), np.zeros(2), pending=np.array([0.0, 3.0])
+    )
+
+    assert EpsilonGreedy(0.1).probabilities(data) == pytest.approx([0.95, 0.05])

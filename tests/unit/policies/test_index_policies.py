@@ -237,12 +237,6 @@ def test_a_horizon_out_of_range_is_refused(horizon):
         build_policy(PolicySpec("finite_horizon_kl", {"horizon": horizon}), BINARY)
 
 
-def test_a_horizon_must_be_given():
-    """There is no sensible default."""
-    with pytest.raises(InvalidPolicy, match="finite_horizon_kl needs horizon"):
-        build_policy(PolicySpec("finite_horizon_kl"), BINARY)
-
-
 def test_the_prior_of_continuous_rewards_follows_their_range():
     """As for Thompson sampling: middle 0 and a quarter of 20, squared."""
     policy = FiniteHorizonKL.for_reward(CONTINUOUS, 10.0)

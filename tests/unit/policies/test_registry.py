@@ -44,3 +44,16 @@ def test_epsilon_outside_its_range_is_refused(epsilon):
     """A share of the traffic is in [0, 1]."""
     with pytest.raises(InvalidPolicy, match=r"epsilon must be in \[0, 1\]"):
         build_policy(PolicySpec("epsilon_greedy", {"epsilon": epsilon}), RewardSpec())
+
+
+@pytest.mark.parametrize("epsilon", [10**400, -(10**400)])
+def test_an_integer_that_no_float_holds_is_out_of_range(epsilon):
+    """JSON allows it; it must not be an error of another kind."""
+    with pytest.raises(InvalidPolicy, match=r"epsilon must be in \[0, 1\]"):
+        build_policy(PolicySpec("epsilon_greedy", {"epsilon": epsilon}), RewardSpec())
+
+
+def test_a_required_parameter_is_asked_for():
+    """A horizon cannot be guessed."""
+    with pytest.raises(InvalidPolicy, match="finite_horizon_kl needs horizon in its parameters"):
+        build_policy(PolicySpec("finite_horizon_kl"), RewardSpec())

@@ -73,15 +73,15 @@ def test_continuous_rewards_have_the_bounds_they_are_given(fields, expected):
         (document({"type": "money"}), "reward.type", "binary, count or continuous"),
         (document({"type": ["binary"]}), "reward.type", "binary, count or continuous"),
         (document({"kind": "binary"}), "reward.kind", "not known"),
-        (document({"type": "continuous", "min": "0"}), "reward.min", "number or null"),
+        (document({"type": "continuous", "min": "0"}), "reward.min", "null or a number"),
         (document({"type": "continuous", "min": 1, "max": 1}), "reward.min", "below reward.max"),
         (document({"type": "binary", "default_reward": 0.5}), "reward.default_reward", "0 or 1"),
         (document(arm_key="a"), "arms[1].arm_key", "also that of arms[0]"),
         (document(arm_key=""), "arms[1].arm_key", "not empty"),
         (document(arm_key=7), "arms[1].arm_key", "string"),
         (document(decisions=None), "arms[1].decisions", "missing"),
-        (document(decisions=True), "arms[1].decisions", "must be a number"),
-        (document(decisions=1e16), "arms[1].decisions", "must be a number"),
+        (document(decisions=True), "arms[1].decisions", "must be a number of at most 1e+12"),
+        (document(decisions=1e13), "arms[1].decisions", "must be a number of at most 1e+12"),
         (document(decisions=100.5), "arms[1].decisions", "integer >= 0"),
         (document(rewards=-1), "arms[1].rewards", "integer >= 0"),
         (document(rewards=101), "arms[1].rewards", "at most decisions, 100"),
@@ -123,6 +123,22 @@ def test_continuous_rewards_have_the_bounds_they_are_given(fields, expected):
 )
 def test_refusals(text, path, message):
     assert message in " ".join(errors(text)[path])
+
+
+def test_sums_of_large_rewards():
+    """A thousand million decisions worth a million each."""
+    n, total = 10**9, 10**15
+    counts = read_counts(
+        document(
+            {"type": "continuous"},
+            decisions=n,
+            rewards=n,
+            reward_sum=total,
+            reward_sum_squares=1.5e21,
+        )
+    )
+
+    assert counts.statistics.reward_sum_squares[1] == 1.5e21
 
 
 def test_all_fields_to_mend_are_named():

@@ -4,11 +4,8 @@ from dataclasses import replace
 
 import pytest
 
-from backend.context_features import ContextFeatures
 from backend.domain import AllocationSpec, PolicySpec, RewardType
 from backend.errors import InvalidInput, InvalidPolicy
-from backend.policies.base import ContextualPolicy
-from backend.policies.simulation import scenario as module
 from backend.policies.simulation.scenario import AssumedArm, Scenario, assumed_reward
 
 BINARY = assumed_reward(RewardType.BINARY)
@@ -73,25 +70,13 @@ def test_policies_are_checked():
         replace(PLAIN, policy=PolicySpec("nope"))
 
 
-def test_a_contextual_policy_is_refused_and_told_why(monkeypatch):
-    """Assumed means do not depend on a context."""
+@pytest.mark.parametrize("policy", ["linear_thompson", "lin_ucb", "squarecb"])
+@pytest.mark.parametrize("params", [{}, {"context_features": {"new": {"type": "boolean"}}}])
+def test_a_contextual_policy_is_refused_and_told_why(policy, params):
+    """Assumed means do not depend on a context; whether its features are declared does not matter."""
+    (why,) = messages(policy=PolicySpec(policy, params))["policy.type"]
 
-    class Contextual:
-        context_features: ContextFeatures
-
-        def fit(self, stats): ...
-
-        def probabilities(self, scores): ...
-
-        def prior(self): ...
-
-    Contextual.context_features = None
-    assert isinstance(Contextual(), ContextualPolicy)
-    monkeypatch.setattr(module, "build_policy", lambda _spec, _reward: Contextual())
-
-    (why,) = messages(policy=PolicySpec("linear"))["policy.type"]
-
-    assert why.startswith("linear decides by context, and a plan assumes one mean for each arm")
+    assert why.startswith(f"{policy} decides by context, and a plan assumes one mean for each arm")
 
 
 def test_too_much_work_is_refused_with_the_limit():
