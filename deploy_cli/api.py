@@ -83,7 +83,7 @@ class Api:
         while True:
             answer, trouble = self._try(method, path, body, headers)
             if answer is not None and answer.status_code not in PASSING:
-                return _content(answer)
+                return content_of(answer)
             wait_s = max(wait_s, _asked_wait_s(answer))
             if time.monotonic() + wait_s > deadline:
                 raise ApiUnreachable(
@@ -114,7 +114,7 @@ def _asked_wait_s(answer: requests.Response | None) -> float:
     return float(value) if value.isdigit() else 0.0
 
 
-def _content(answer: requests.Response) -> Any:
+def content_of(answer: requests.Response) -> Any:
     try:
         content = answer.json()
     except requests.JSONDecodeError:

@@ -9,7 +9,7 @@ from typing import Any
 
 import requests
 
-from deploy_cli.api import PASSING, TIMEOUT_S, Api, _content
+from deploy_cli.api import PASSING, TIMEOUT_S, Api, content_of
 from deploy_cli.errors import ApiRefused, ApiUnreachable
 
 PATH = "/simulations"
@@ -54,7 +54,7 @@ class PlannerApi(Api):
 
     def _result(self, answer: requests.Response, on_progress: Callable[[float], None]) -> Any:
         if not answer.ok:
-            return _content(answer)
+            return content_of(answer)
         with answer:
             for line in answer.iter_lines():
                 event = json.loads(line)

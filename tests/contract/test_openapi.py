@@ -48,6 +48,7 @@ OPERATIONS = {
     ("get", f"{EXPERIMENT}/propensities"),
     ("get", f"{EXPERIMENT}/decisions.ndjson"),
     ("post", f"{EXPERIMENT}/evaluations"),
+    ("post", "/api/v1/simulations"),
     ("post", "/api/v1/keys"),
     ("get", "/api/v1/keys"),
     ("delete", "/api/v1/keys/{key_id}"),

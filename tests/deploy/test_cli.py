@@ -31,7 +31,7 @@ def exit_code(monkeypatch, *words: str) -> int | None:
 
 
 def test_the_verbs():
-    assert VERBS == ["demo", "down", "logs", "outputs", "status", "up"]
+    assert VERBS == ["demo", "down", "logs", "outputs", "plan-experiment", "status", "up"]
 
 
 @pytest.mark.parametrize("verb", VERBS)

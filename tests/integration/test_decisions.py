@@ -45,6 +45,7 @@ class TestOne:
             "probabilities",
             "reason",
             "policy_version",
+            "redrawn_from",
             "decided_at",
         }
         assert (decision["experiment_key"], decision["unit_id"]) == ("test", "user-123")

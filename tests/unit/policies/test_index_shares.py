@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import optimize, special
 
@@ -158,7 +158,8 @@ BUDGETS = {
 
 @pytest.mark.parametrize("budget", BUDGETS)
 @pytest.mark.parametrize("case", CASES)
-@settings(max_examples=8, deadline=None)
+@example(arms=[(0.25, 80), (0.05, 1)], batch_size=25.0)  # the second first, the rest to the first
+@settings(max_examples=30, deadline=None)
 @given(
     arms=st.lists(st.tuples(st.floats(0.05, 0.9), st.integers(1, 80)), min_size=2, max_size=4),
     batch_size=st.sampled_from([1.0, 25.0]),
