@@ -22,13 +22,17 @@ def decide_all(api, contexts, key="test"):
     return [result["decision"] for result in results]
 
 
-def teach(api, services, n=600):
-    """The young like a, the old like b; then wait until that is known."""
+def teach(api, services, n=600, noise=0.0):
+    """The young like a, the old like b, but for a share of ``noise`` who do not; then wait until that is known."""
+    odd = np.random.default_rng(5).random(n) < noise
     contexts = [YOUNG if i % 2 else OLD for i in range(n)]
     decisions = decide_all(api, contexts)
     rewards = [
-        {"decision_id": d["decision_id"], "reward": int((d["arm_key"] == "a") == (c is YOUNG))}
-        for d, c in zip(decisions, contexts, strict=True)
+        {
+            "decision_id": d["decision_id"],
+            "reward": int(((d["arm_key"] == "a") == (c is YOUNG)) != is_odd),
+        }
+        for d, c, is_odd in zip(decisions, contexts, odd.tolist(), strict=True)
     ]
     api.post("/rewards", {"rewards": rewards})
     published = lambda: services.snapshots.get("test").published  # noqa: E731
@@ -91,9 +95,9 @@ def test_every_worker_decides_alike(api, other_api, services, other_app):
 
 
 def test_an_arm_added_midway_is_explored(api, services):
-    """It has the prior, and so a fair chance at once."""
+    """It has the prior, and so a fair chance at once: it is believed to be like all arms, give or take the noise of rewards."""
     api.running(policy=policy("linear_thompson"), update_interval_s=0.1)
-    teach(api, services)
+    teach(api, services, noise=0.3)
     api.post("/experiments/test/arms", {"key": "c"})
 
     probabilities = api.decide(unit_id="new", context=YOUNG)["probabilities"]
