@@ -11,7 +11,7 @@ from scipy import special
 
 from backend.domain import FloatArray, Json, RewardSpec, RewardType
 from backend.errors import InvalidPolicy
-from backend.inference.posteriors import NormalFamily
+from backend.inference.posteriors import NormalFamily, PooledNormalFamily
 from backend.policies.arm_means import lagged_means
 from backend.policies.divergences import (
     BernoulliDivergence,
@@ -47,12 +47,12 @@ class FiniteHorizonKL:
     Attributes:
         horizon: expected number of decisions, in [1, 1e12].
         reward_type: of the primary reward.
-        continuous: prior of continuous rewards, for their variance before there are data.
+        continuous: prior of continuous rewards, for their variance while there are few data.
     """
 
     horizon: float
     reward_type: RewardType
-    continuous: NormalFamily
+    continuous: NormalFamily | PooledNormalFamily
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.horizon <= LONGEST_HORIZON:
@@ -64,7 +64,11 @@ class FiniteHorizonKL:
     @classmethod
     def for_reward(cls, reward: RewardSpec, horizon: float) -> Self:
         """With the divergence of this kind of reward."""
-        return cls(horizon, reward.type, NormalFamily.for_range(reward.min, reward.max))
+        has_range = reward.min is not None and reward.max is not None
+        continuous = (
+            NormalFamily.for_range(reward.min, reward.max) if has_range else PooledNormalFamily()
+        )
+        return cls(horizon, reward.type, continuous)
 
     def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): shares of the next batch (``index_shares.py``)."""
@@ -77,8 +81,11 @@ class FiniteHorizonKL:
             return BernoulliDivergence.around(lagged_means(stats, prior_mean=0.5))
         if self.reward_type is RewardType.COUNT:
             return PoissonDivergence.around(lagged_means(stats, prior_mean=1.0))
-        means = lagged_means(stats, prior_mean=self.continuous.mean)
-        return GaussianDivergence(means, estimated_variances(stats, self.continuous.variance))
+        prior = self.continuous
+        if isinstance(prior, PooledNormalFamily):
+            prior = prior.pooled(stats)
+        means = lagged_means(stats, prior_mean=prior.mean)
+        return GaussianDivergence(means, estimated_variances(stats, prior.variance))
 
     def prior(self) -> Json:
         """None: means are plain averages."""
@@ -130,9 +137,10 @@ def estimated_variances(stats: ArmStats, prior_variance: float) -> FloatArray:
     Returns:
         Shape (n_arms,), > 0.
     """
-    means = stats.reward_sum / np.maximum(stats.pulls, 1.0)
+    pulls = stats.pulls
+    means = np.divide(stats.reward_sum, pulls, out=np.zeros_like(pulls), where=pulls > 0.0)
     spread = np.maximum(stats.reward_sum_squares - means * stats.reward_sum, 0.0)
-    degrees = np.maximum(stats.pulls - 1.0, 0.0)
+    degrees = np.maximum(pulls - 1.0, 0.0)
     shared = (2.0 * prior_variance + spread.sum()) / (2.0 + degrees.sum())
     variances: FloatArray = (2.0 * shared + spread) / (2.0 + degrees)
     return variances

@@ -169,6 +169,21 @@ class TestFiniteHorizonKL:
         assert old.tolist() == [0.0, 1.0]
         assert new.tolist() == [0.0, 1.0]
 
+    def test_the_unit_of_an_unbounded_reward_is_nothing(self):
+        """Cents or thousands: the same vector, because the prior is taken from the data of all arms."""
+        policy = FiniteHorizonKL.for_reward(UNBOUNDED, 10_000.0)
+        data = stats([40, 50, 60], [1.1, 1.0, 1.2], square=[1.8, 2.0, 1.9])
+
+        found = [
+            policy.probabilities(
+                ArmStats(data.pulls, data.reward_sum * unit, data.reward_sum_squares * unit**2)
+            )
+            for unit in (1e-4, 1.0, 1e5)
+        ]
+
+        assert found[0] == pytest.approx(found[1], abs=1e-6)
+        assert found[2] == pytest.approx(found[1], abs=1e-6)
+
     def test_more_variable_rewards_are_explored_longer(self):
         """Equal counts; the first leads by 0.1; variances 1e-4 and 1 (squares 1.2101 and 2): the second may be better."""
         policy = FiniteHorizonKL.for_reward(UNBOUNDED, 10_000.0)
@@ -193,6 +208,14 @@ class TestEstimatedVariances:
         )
 
         assert found == pytest.approx([1.75, 2.5])
+
+    def test_less_than_one_pull_has_no_spread(self):
+        """0.3 of a reward of 1e6, as forgetting leaves it: spread 0, so only the two observations of 4 are left."""
+        found = estimated_variances(
+            ArmStats(np.array([0.3]), np.array([0.3e6]), np.array([0.3e12])), 4.0
+        )
+
+        assert found == pytest.approx([4.0])
 
     def test_constant_rewards_leave_a_variance(self):
         """1e7 rewards of 1e6 each on two arms: the prior's alone is left, and it is above 0."""
