@@ -5,8 +5,7 @@
 Bandstand's policies have nothing to tune. The peers play every setting of a grid (``contextual_players.py``), of which
 the best counts, chosen in hindsight. All see the same encoded contexts and rewards, learn from every reward at once,
 and start knowing nothing. Intervals are 95%, over seeds. MABWiser 2.7.4, river 0.26.1 and scikit-learn 1.9.1 were
-used; whatever is not installed is named and left out. It takes about half
-an hour on an idle core; MABWiser's LinTS on the digits most of it.
+used; whatever is not installed is named and left out. All of it takes about an hour, MABWiser's LinTS half of that.
 """
 
 import argparse
