@@ -16,6 +16,7 @@ import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -263,6 +264,7 @@ def snapshot_of(policy: str, arms: np.ndarray, rewards: np.ndarray) -> Snapshot:
     return Snapshot(experiment, 1, Published(statistics, statistics.observed(0.0)))
 
 
+@cache
 def found(module: str) -> Any:
     """The module, or None, and a line that says so."""
     try:

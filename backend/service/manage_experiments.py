@@ -25,6 +25,7 @@ from backend.errors import (
     StaleVersion,
     WrongState,
 )
+from backend.policies.base import ContextualPolicy
 from backend.policies.registry import build_policy
 from backend.service.idempotent import idempotently
 from backend.store import experiments as table
@@ -39,6 +40,8 @@ FIXED_AFTER_START = {
     "reward": "what was learned so far would no longer mean the same",
     "seed": "the sequence of draws has begun",
 }
+LARGEST_MODEL = 1_000_000
+"""Most arms times encoded features squared: a model is published with every change of the statistics."""
 ALLOWED_AFTER_STOP = {"name", "description"}
 
 Change = Callable[[Experiment], Experiment]
@@ -185,9 +188,16 @@ def check(experiment: Experiment) -> None:
     """Every rule an experiment must keep. Raises InvalidInput naming the fields."""
     check_experiment(experiment)
     try:
-        build_policy(experiment.policy, experiment.reward)
+        policy = build_policy(experiment.policy, experiment.reward)
     except InvalidPolicy as exc:
         raise InvalidInput({"policy": [str(exc)]}) from exc
+    if isinstance(policy, ContextualPolicy):
+        n_features = policy.context_features.n_features
+        if experiment.n_arms * n_features**2 > LARGEST_MODEL:
+            most = LARGEST_MODEL // n_features**2
+            raise InvalidInput(
+                {"arms": [f"At most {most} with {n_features} encoded features of context."]}
+            )
 
 
 def _start(experiment: Experiment) -> Experiment:

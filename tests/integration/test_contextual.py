@@ -195,3 +195,19 @@ def test_sticky_units_keep_their_arm_whatever_their_context(api):
     assert second["probabilities"] == first["probabilities"]
     assert found["is_reproduced"] is True
     assert found["context"] == YOUNG
+
+
+def test_a_model_that_would_be_too_large_is_refused(shared_api, key):
+    """60 numeric features are 61 encoded ones: 1,000,000 / 61^2 = 268 arms at most."""
+    features = [{"name": f"x{i}", "type": "numeric", "min": 0, "max": 1} for i in range(60)]
+    body = {
+        "key": key,
+        "arms": [{"key": f"a{i}"} for i in range(269)],
+        "policy": {"type": "lin_ucb", "params": {"context_features": features}},
+    }
+
+    refused = shared_api.post("/experiments", body)
+    taken = shared_api.post("/experiments", {**body, "arms": body["arms"][1:]})
+
+    assert refused.json["errors"] == {"arms": ["At most 268 with 61 encoded features of context."]}
+    assert taken.status_code == 201
