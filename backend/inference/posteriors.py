@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 import numpy as np
@@ -65,9 +65,7 @@ def family_for(reward: RewardSpec) -> PosteriorFamily:
         return BetaFamily()
     if reward.type is RewardType.COUNT:
         return GammaFamily()
-    if reward.min is None or reward.max is None:
-        return PooledNormalFamily()
-    return NormalFamily.for_range(reward.min, reward.max)
+    return PooledNormalFamily.for_range(reward.min, reward.max)
 
 
 def _tails(level: float) -> FloatArray:
@@ -222,16 +220,30 @@ class NormalFamily:
 
 @dataclass(frozen=True, slots=True)
 class PooledNormalFamily:
-    """Mean of a continuous reward of unknown scale: the prior of one observation is like the data of all arms together.
+    """Mean of a continuous reward: the prior of one observation is like the data of all arms together.
 
     Empirical Bayes: the prior mean and variance are those of all rewards, whatever their arm, so adding a constant to
-    all rewards or changing their unit changes nothing but the unit. Rewards that are all equal show no scale: then the
-    variance is their square, and 1 if they are 0. Without data the prior is mean 0 and variance 1.
+    all rewards or changing their unit changes nothing but the unit. A declared range is believed before there are data,
+    and no longer: rewards near 5 in [0, 1e6] would take a million of them to forget its middle.
+
+    Rewards that are all equal show no scale: then the variance is that of the range, or without one their square (1 if
+    they are 0).
+
+    Attributes:
+        without_data: the prior before any reward.
+        has_range: it was made from a declared range.
 
     Source: Efron, "Large-Scale Inference" (2010), chapter 1, for estimating a prior from parallel data.
     """
 
-    weight: float = 1.0
+    without_data: NormalFamily = NormalFamily()
+    has_range: bool = False
+
+    @classmethod
+    def for_range(cls, low: float | None, high: float | None) -> PooledNormalFamily:
+        """For rewards in [low, high]; without both, mean 0 and variance 1 before any data."""
+        has_range = low is not None and high is not None
+        return cls(NormalFamily.for_range(low, high), has_range)
 
     def posterior(self, stats: ArmStats) -> NormalPosterior:
         """That of ``NormalFamily`` with the pooled prior."""
@@ -241,17 +253,17 @@ class PooledNormalFamily:
         """The prior that these data give."""
         pulls = float(stats.pulls.sum())
         if pulls <= 0.0:
-            return NormalFamily(weight=self.weight)
+            return self.without_data
         mean = float(stats.reward_sum.sum()) / pulls
         square = float(stats.reward_sum_squares.sum()) / pulls
         variance = square - mean**2
         if variance <= _CONSTANT * square:
-            variance = mean**2 or 1.0
-        return NormalFamily(mean, variance, self.weight)
+            variance = self.without_data.variance if self.has_range else mean**2 or 1.0
+        return replace(self.without_data, mean=mean, variance=variance)
 
     def prior(self) -> Json:
-        """Family and parameters; mean and variance are taken from the data of all arms."""
-        return {"family": "normal", "mean": None, "variance": None, "weight": self.weight}
+        """Family and parameters before any data; then mean and variance are those of all rewards."""
+        return {**self.without_data.prior(), "pooled": "mean and variance of all rewards so far"}
 
 
 @dataclass(frozen=True, slots=True)

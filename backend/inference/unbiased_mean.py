@@ -75,6 +75,18 @@ def unbiased_means(sums: PropensitySums, reward: RewardSpec) -> UnbiasedMeans:
     )
 
 
+def population_means(sums: PropensitySums) -> FloatArray:
+    """Mean over all units where the propensity depends on the unit: sum(Y / e) / sum(1 / e), shape (n_arms,).
+
+    There the variance-stabilising weights would count units the more, the likelier they got the arm. These do not, and
+    have no interval: its variance needs sums with 1 / e^2. NaN without data.
+
+    Source: the self-normalised estimator of Hajek (1971).
+    """
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return sums.weighted_reward / sums.weight
+
+
 def _wilson(mean: FloatArray, effective: FloatArray) -> FloatArray:
     """All mu with effective * (mean - mu)^2 <= z^2 mu (1 - mu)."""
     step = special.ndtri(0.5 + LEVEL / 2.0) ** 2 / effective

@@ -1,5 +1,9 @@
 """Mean rewards of arms about which little is known yet."""
 
+from dataclasses import replace
+
+import numpy as np
+
 from backend.domain import FloatArray, RewardSpec
 from backend.inference.posteriors import family_for
 from backend.statistics import ArmStatistics, ArmStats
@@ -38,6 +42,28 @@ def lagged_means(stats: ArmStats, prior_mean: float) -> FloatArray:
         stats.pulls + weight
     )
     return means
+
+
+def with_expected_outcomes(stats: ArmStats) -> ArmStats:
+    """Pending decisions as if they had brought what their arm is believed to bring; none are pending then.
+
+    Without them a posterior is as wide as if they had not been made: a new arm with rare, slow rewards would get nearly
+    all traffic until its first outcomes are known. What an arm is believed to bring is its mean with one more pull that
+    brought the mean of all arms. As long as no outcome of any arm is known, nothing is believed.
+    """
+    pulls = float(stats.pulls.sum())
+    if pulls <= 0.0 or not stats.pending.any():
+        return stats
+    more = stats.pulls + 1.0
+    means = (stats.reward_sum + stats.reward_sum.sum() / pulls) / more
+    squares = (stats.reward_sum_squares + stats.reward_sum_squares.sum() / pulls) / more
+    return replace(
+        stats,
+        pulls=stats.pulls + stats.pending,
+        reward_sum=stats.reward_sum + stats.pending * means,
+        reward_sum_squares=stats.reward_sum_squares + stats.pending * squares,
+        pending=np.zeros_like(stats.pending),
+    )
 
 
 def _overall(stats: ArmStats, prior_mean: float) -> float:

@@ -11,7 +11,7 @@ from scipy import special
 
 from backend.domain import FloatArray, Json, RewardSpec, RewardType
 from backend.errors import InvalidPolicy
-from backend.inference.posteriors import NormalFamily, PooledNormalFamily
+from backend.inference.posteriors import PooledNormalFamily
 from backend.policies.arm_means import lagged_means
 from backend.policies.divergences import (
     BernoulliDivergence,
@@ -52,7 +52,7 @@ class FiniteHorizonKL:
 
     horizon: float
     reward_type: RewardType
-    continuous: NormalFamily | PooledNormalFamily
+    continuous: PooledNormalFamily
 
     def __post_init__(self) -> None:
         if not 1.0 <= self.horizon <= LONGEST_HORIZON:
@@ -64,11 +64,7 @@ class FiniteHorizonKL:
     @classmethod
     def for_reward(cls, reward: RewardSpec, horizon: float) -> Self:
         """With the divergence of this kind of reward."""
-        has_range = reward.min is not None and reward.max is not None
-        continuous = (
-            NormalFamily.for_range(reward.min, reward.max) if has_range else PooledNormalFamily()
-        )
-        return cls(horizon, reward.type, continuous)
+        return cls(horizon, reward.type, PooledNormalFamily.for_range(reward.min, reward.max))
 
     def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): shares of the next batch (``index_shares.py``)."""
@@ -81,9 +77,7 @@ class FiniteHorizonKL:
             return BernoulliDivergence.around(lagged_means(stats, prior_mean=0.5))
         if self.reward_type is RewardType.COUNT:
             return PoissonDivergence.around(lagged_means(stats, prior_mean=1.0))
-        prior = self.continuous
-        if isinstance(prior, PooledNormalFamily):
-            prior = prior.pooled(stats)
+        prior = self.continuous.pooled(stats)
         means = lagged_means(stats, prior_mean=prior.mean)
         return GaussianDivergence(means, estimated_variances(stats, prior.variance))
 

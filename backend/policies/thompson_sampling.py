@@ -5,6 +5,7 @@ from typing import Self
 
 from backend.domain import FloatArray, Json, RewardSpec
 from backend.inference.posteriors import PosteriorFamily, family_for
+from backend.policies.arm_means import with_expected_outcomes
 from backend.statistics import ArmStats
 
 
@@ -14,7 +15,8 @@ class ThompsonSampling:
 
     Instead of drawing once from every posterior, which leaves the propensity unknown, that probability is computed
     exactly by quadrature. Asymptotically optimal for binary rewards (Kaufmann, Korda and Munos 2012); it assumes
-    that the arms' means do not change.
+    that the arms' means do not change. Pending decisions narrow the posterior as if they had brought what is expected of
+    them, so that not everybody is sent to a new arm until its first outcomes are known.
 
     Source: Thompson (1933); Chapelle and Li (2011); the probability that an arm is optimal: Scott (2010).
     """
@@ -28,7 +30,7 @@ class ThompsonSampling:
 
     def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): P(arm is best), to 1e-6 or better."""
-        return self.family.posterior(stats).probability_best()
+        return self.family.posterior(with_expected_outcomes(stats)).probability_best()
 
     def prior(self) -> Json:
         """The prior's family and parameters."""

@@ -6,6 +6,7 @@ from typing import Self
 from backend.domain import FloatArray, Json, RewardSpec
 from backend.errors import InvalidPolicy
 from backend.inference.posteriors import PosteriorFamily, family_for
+from backend.policies.arm_means import with_expected_outcomes
 from backend.statistics import ArmStats
 
 _INVISIBLE = 1e-15
@@ -43,7 +44,7 @@ class TopTwoThompson:
 
     def probabilities(self, stats: ArmStats) -> FloatArray:
         """Shape (n_arms,): leader and challenger taken together."""
-        best = self.family.posterior(stats).probability_best()
+        best = self.family.posterior(with_expected_outcomes(stats)).probability_best()
         if stats.n_arms == 1:
             return best
         return self.beta * best + (1.0 - self.beta) * challenger_probabilities(best)

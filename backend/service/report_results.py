@@ -8,7 +8,7 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from backend.domain import EPOCH, ArmStatus, Experiment, FloatArray, utc_now
+from backend.domain import EPOCH, ArmStatus, BoolArray, Experiment, FloatArray, utc_now
 from backend.errors import WrongState
 from backend.inference.confidence_sequence import EpochSums, confidence_sequence
 from backend.inference.lift import LEVEL_PER_ARM, Lift, lift_over_control
@@ -16,14 +16,20 @@ from backend.inference.observed import Observed
 from backend.inference.posteriors import family_for
 from backend.inference.recommendation import Evidence, Recommendation, recommend
 from backend.inference.sample_ratio import SampleRatio, sample_ratio
-from backend.inference.unbiased_mean import PropensitySums, UnbiasedMeans, unbiased_means
+from backend.inference.unbiased_mean import (
+    PropensitySums,
+    UnbiasedMeans,
+    population_means,
+    unbiased_means,
+)
 from backend.inference.value_remaining import ValueRemaining
+from backend.policies.base import ContextualPolicy
 from backend.service.history import Histories, recent_since
 from backend.service.learned import Learned
 from backend.service.report_guardrails import GuardrailReport, report_guardrails
 from backend.service.snapshot import Snapshot, Snapshots
 from backend.service.timeline import Timeline
-from backend.statistics import ArmStatistics
+from backend.statistics import ArmStatistics, ArmStats
 from backend.store.allocation_statistics import Draws, select_draws
 from backend.store.database import Connection, Database, Row
 from backend.store.decisions import stream_log
@@ -147,45 +153,14 @@ def _results(conn: Connection, snapshot: Snapshot, as_of: datetime) -> Results:
     observed = timeline.observed(reward.default_reward)
     learned = Learned.of(history, experiment, as_of)
     in_play = np.array([arm.status is not ArmStatus.RETIRED for arm in experiment.arms])
-    posterior = family_for(reward).posterior(learned.stats)
-    of_those_in_play = family_for(reward).posterior(learned.stats.select(in_play))
-    probability_best = np.zeros(n_arms)
-    probability_best[in_play] = of_those_in_play.probability_best()
-    expected_loss = np.full(n_arms, np.nan)
-    expected_loss[in_play] = of_those_in_play.expected_loss()
-    value_remaining = of_those_in_play.value_remaining(VALUE_QUANTILE)
+    comparison = _compare(experiment, learned.stats, in_play)
     epochs = _epochs(timeline, experiment)
     sequence = confidence_sequence(epochs, reward)
     draws = select_draws(conn, experiment.experiment_id, n_arms)
     ratio = sample_ratio(draws.drawn, draws.probability_sum, draws.probability_sum_squares)
-    unbiased = unbiased_means(
-        PropensitySums(
-            root_weight=observed.root_weight_sum,
-            root_weighted_reward=observed.root_weighted_reward_sum,
-            weight=observed.weight_sum,
-            weighted_reward=observed.weighted_reward_sum,
-            weighted_reward_squares=observed.weighted_reward_sum_squares,
-        ),
-        reward,
-    )
+    unbiased = _unbiased(snapshot, observed)
     guardrails = report_guardrails(conn, experiment)
-    keys = [arm.key for arm in experiment.arms]
-    evidence = Evidence(
-        status=experiment.status,
-        arm_keys=tuple(key for key, is_in in zip(keys, in_play, strict=True) if is_in),
-        pulls=observed.pulls[in_play],
-        means=posterior.mean()[in_play],
-        probability_best=probability_best[in_play],
-        expected_loss=expected_loss[in_play],
-        value_remaining=value_remaining,
-        confidence_sequence=sequence[in_play],
-        joint_sequence=confidence_sequence(epochs, reward, 1.0 - 0.05 / in_play.sum())[in_play],
-        sample_ratio=ratio,
-        breached={
-            key: tuple(g.guardrail.metric for g in guardrails if g.is_breached[i])
-            for i, key in enumerate(keys)
-        },
-    )
+    evidence = _evidence(experiment, comparison, learned.stats, observed, epochs, guardrails, ratio)
     return Results(
         experiment=experiment,
         as_of=as_of,
@@ -193,10 +168,10 @@ def _results(conn: Connection, snapshot: Snapshot, as_of: datetime) -> Results:
         statistics=learned.statistics,
         observed=observed,
         pending=_pending(conn, experiment, as_of),
-        credible_interval=posterior.interval(CREDIBLE_LEVEL),
-        probability_best=probability_best,
-        expected_loss=expected_loss,
-        value_remaining=value_remaining,
+        credible_interval=family_for(reward).posterior(learned.stats).interval(CREDIBLE_LEVEL),
+        probability_best=comparison.probability_best,
+        expected_loss=comparison.expected_loss,
+        value_remaining=comparison.value_remaining,
         propensity=_propensity(snapshot, draws),
         unbiased=unbiased,
         confidence_sequence=sequence,
@@ -206,6 +181,76 @@ def _results(conn: Connection, snapshot: Snapshot, as_of: datetime) -> Results:
         guardrails=guardrails,
         recommendation=recommend(evidence),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Comparison:
+    """The arms in ``mask`` compared, under the posterior; arrays have shape (n_arms,)."""
+
+    mask: BoolArray
+    mean: FloatArray
+    probability_best: FloatArray
+    expected_loss: FloatArray
+    value_remaining: ValueRemaining
+
+
+def _compare(experiment: Experiment, stats: ArmStats, mask: BoolArray) -> _Comparison:
+    """Others are best with probability 0, and have no mean and no loss."""
+    posterior = family_for(experiment.reward).posterior(stats.select(mask))
+    best = np.zeros(len(mask))
+    best[mask] = posterior.probability_best()
+    mean, loss = np.full((2, len(mask)), np.nan)
+    mean[mask], loss[mask] = posterior.mean(), posterior.expected_loss()
+    return _Comparison(mask, mean, best, loss, posterior.value_remaining(VALUE_QUANTILE))
+
+
+def _evidence(
+    experiment: Experiment,
+    in_play: _Comparison,
+    stats: ArmStats,
+    observed: Observed,
+    epochs: EpochSums,
+    guardrails: Sequence[GuardrailReport],
+    ratio: SampleRatio,
+) -> Evidence:
+    """What advice is given from: the active arms, since a paused one is neither tried nor shipped."""
+    active = experiment.active_arms()
+    mask = active if active.any() else in_play.mask
+    among = in_play
+    if not np.array_equal(mask, in_play.mask):
+        among = _compare(experiment, stats, mask)
+    keys = [arm.key for arm, is_in in zip(experiment.arms, mask, strict=True) if is_in]
+    reward = experiment.reward
+    return Evidence(
+        status=experiment.status,
+        arm_keys=tuple(keys),
+        pulls=observed.pulls[mask],
+        means=among.mean[mask],
+        probability_best=among.probability_best[mask],
+        expected_loss=among.expected_loss[mask],
+        value_remaining=among.value_remaining,
+        confidence_sequence=confidence_sequence(epochs, reward)[mask],
+        joint_sequence=confidence_sequence(epochs, reward, 1.0 - 0.05 / len(keys))[mask],
+        sample_ratio=ratio,
+        breached={
+            arm.key: tuple(g.guardrail.metric for g in guardrails if g.is_breached[i])
+            for i, arm in enumerate(experiment.arms)
+        },
+    )
+
+
+def _unbiased(snapshot: Snapshot, observed: Observed) -> UnbiasedMeans:
+    sums = PropensitySums(
+        root_weight=observed.root_weight_sum,
+        root_weighted_reward=observed.root_weighted_reward_sum,
+        weight=observed.weight_sum,
+        weighted_reward=observed.weighted_reward_sum,
+        weighted_reward_squares=observed.weighted_reward_sum_squares,
+    )
+    if isinstance(snapshot.policy, ContextualPolicy):
+        means = population_means(sums)
+        return UnbiasedMeans(means, np.full((len(means), 2), np.nan))
+    return unbiased_means(sums, snapshot.experiment.reward)
 
 
 def _epochs(timeline: Timeline, experiment: Experiment) -> EpochSums:

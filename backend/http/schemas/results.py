@@ -82,7 +82,9 @@ class ArmResultSchema(Schema):
     unbiased_mean = Number(
         allow_none=True, metadata={"description": "Weighted by logged propensities."}
     )
-    unbiased_interval = Interval("95%, for a look at a time fixed in advance.")
+    unbiased_interval = Interval(
+        "95%, for a look at a time fixed in advance; null for a policy with context."
+    )
     confidence_sequence = Interval("95%, valid at every look.")
     lift_over_control = fields.Nested(LiftSchema)
     draws = Whole(metadata={"description": "Fresh draws of this arm."})

@@ -162,14 +162,30 @@ def test_loss_of_two_normals():
     [
         (RewardType.BINARY, BetaFamily),
         (RewardType.COUNT, GammaFamily),
-        (RewardType.CONTINUOUS, NormalFamily),
+        (RewardType.CONTINUOUS, PooledNormalFamily),
     ],
 )
 def test_each_kind_of_reward_has_its_family(kind, family):
-    """Conjugate ones; the prior of continuous rewards without a range is pooled."""
+    """Conjugate ones; the prior of continuous rewards is pooled."""
     assert isinstance(family_for(RewardSpec(type=kind)), family)
-    half_open = RewardSpec(type=RewardType.CONTINUOUS, max=None)
-    assert isinstance(family_for(half_open), PooledNormalFamily)
+
+
+def test_a_declared_range_is_believed_until_there_are_data():
+    """[0, 1e6] before any reward; after two of about 5 nothing is left of it, however wide it was."""
+    family = family_for(RewardSpec(type=RewardType.CONTINUOUS, min=0, max=1e6))
+
+    before, after = family.posterior(arms([], [])), family.posterior(arms([4.0, 6.0], [5.0]))
+
+    assert before.mean() == pytest.approx([5e5, 5e5])
+    assert after.mean() == pytest.approx([5.0, 5.0])
+    assert after.standard_deviation.max() < 2.0
+
+
+def test_equal_rewards_inside_a_range_leave_its_variance():
+    """Three zeros in [0, 1]: the mean is 0, the variance still a sixteenth."""
+    family = PooledNormalFamily.for_range(0.0, 1.0)
+
+    assert family.pooled(arms([0.0, 0.0], [0.0])) == NormalFamily(0.0, 0.0625)
 
 
 def test_priors_are_told():
@@ -177,11 +193,12 @@ def test_priors_are_told():
     assert BetaFamily().prior() == {"family": "beta", "alpha": 1.0, "beta": 1.0}
     assert GammaFamily().prior() == {"family": "gamma", "shape": 1.0, "rate": 1.0}
     assert NormalFamily(2.0, 3.0).prior()["variance"] == 3.0
-    assert PooledNormalFamily().prior() == {
+    assert PooledNormalFamily.for_range(0.0, 4.0).prior() == {
         "family": "normal",
-        "mean": None,
-        "variance": None,
+        "mean": 2.0,
+        "variance": 1.0,
         "weight": 1.0,
+        "pooled": "mean and variance of all rewards so far",
     }
 
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from backend.domain import RewardSpec, RewardType
-from backend.inference.unbiased_mean import PropensitySums, unbiased_means
+from backend.inference.unbiased_mean import PropensitySums, population_means, unbiased_means
 
 BINARY = RewardSpec()
 COUNT = RewardSpec(type=RewardType.COUNT)
@@ -115,3 +115,20 @@ def test_ten_million_decisions():
     interval = unbiased_means(sums, BINARY).interval[0]
 
     assert interval == pytest.approx([0.5 - 0.98 / np.sqrt(n), 0.5 + 0.98 / np.sqrt(n)], abs=1e-8)
+
+
+def test_the_mean_over_all_units_weighs_each_by_the_inverse_of_its_own_propensity():
+    """Half of the units, who like it (1), got the arm with 0.9; the others, who do not (0), with 0.1.
+
+    90 and 10 decisions of 100 each: (90 / 0.9) / (90 / 0.9 + 10 / 0.1) = 1/2, where the root weights say
+    (90 / sqrt(0.9)) / (90 / sqrt(0.9) + 10 / sqrt(0.1)) = 3/4. An arm without data has none.
+    """
+    n, e, y = np.array([90.0, 10.0]), np.array([0.9, 0.1]), np.array([1.0, 0.0])
+    values = [n / e**0.5, n * y / e**0.5, n / e, n * y / e, n * y**2 / e]
+    sums = PropensitySums(*(np.array([value.sum(), 0.0]) for value in values))
+
+    found = population_means(sums)
+
+    assert found[0] == pytest.approx(0.5)
+    assert np.isnan(found[1])
+    assert unbiased_means(sums, RewardSpec()).mean[0] == pytest.approx(0.75)

@@ -5,7 +5,7 @@ import pytest
 
 from backend.domain import PolicySpec, RewardSpec, RewardType
 from backend.errors import InvalidPolicy
-from backend.inference.posteriors import NormalFamily
+from backend.inference.posteriors import NormalFamily, PooledNormalFamily
 from backend.policies.finite_horizon_kl import (
     FiniteHorizonKL,
     RemainingTime,
@@ -264,4 +264,4 @@ def test_the_prior_of_continuous_rewards_follows_their_range():
     """As for Thompson sampling: middle 0 and a quarter of 20, squared."""
     policy = FiniteHorizonKL.for_reward(CONTINUOUS, 10.0)
 
-    assert policy.continuous == NormalFamily(0.0, 25.0)
+    assert policy.continuous == PooledNormalFamily(NormalFamily(0.0, 25.0), has_range=True)

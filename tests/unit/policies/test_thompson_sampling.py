@@ -8,7 +8,7 @@ from scipy import integrate
 from scipy import stats as distributions
 
 from backend.domain import RewardSpec, RewardType
-from backend.inference.posteriors import NormalFamily
+from backend.inference.posteriors import PooledNormalFamily
 from backend.policies.thompson_sampling import ThompsonSampling
 from backend.statistics import ArmStats
 
@@ -48,16 +48,20 @@ def test_counts_against_no_data():
 
 
 def test_continuous_rewards_against_no_data():
-    """Prior of the range 0 to 1: mean 1/2, variance (1/4)^2 = 1/16, worth one observation.
+    """Rewards 2, 4 and none: pooled mean 3, variance 10 - 9 = 1, worth one observation.
 
-    One reward of 1: mean (0.5 + 1) / 2 = 0.75, variance (2/16 + 0 + 0.25/2) / 3 = 1/12, over weight 2: 1/24. The
-    other arm stays at mean 0.5 and variance 1/16. P(better) = Phi(0.25 / sqrt(1/24 + 1/16)) = Phi(0.774597).
+    The first arm: mean (3 + 6) / 3 = 3, variance (2 + 2 + 0) / 4 = 1, over weight 3: 1/3; the other one keeps mean 3. So
+    it is even. Of rewards 2, 4 and one of 0: pooled mean 2, variance 20/3 - 4 = 8/3; means (2 + 6) / 3 = 8/3 and
+    (2 + 0) / 2 = 1; variances (16/3 + 2 + 2/3) / 4 / 3 = 2/3 and (16/3 + 0 + 2) / 3 / 2 = 11/9. P(better) =
+    Phi((5/3) / sqrt(2/3 + 11/9)) = Phi(1.212678).
     """
     policy = ThompsonSampling.for_reward(CONTINUOUS)
 
-    probabilities = policy.probabilities(stats([1, 0], [1, 0], [1, 0]))
+    even = policy.probabilities(stats([2, 0], [6, 0], [20, 0]))
+    assert even == pytest.approx([0.5, 0.5], abs=1e-6)
+    probabilities = policy.probabilities(stats([2, 1], [6, 0], [20, 0]))
 
-    assert probabilities == pytest.approx([0.780711, 0.219289], abs=1e-6)
+    assert probabilities == pytest.approx([0.887374, 0.112626], abs=1e-6)
 
 
 @pytest.mark.parametrize(
@@ -65,7 +69,7 @@ def test_continuous_rewards_against_no_data():
     [
         (RewardSpec(), {"family": "beta", "alpha": 1.0, "beta": 1.0}),
         (RewardSpec(type=RewardType.COUNT), {"family": "gamma", "shape": 1.0, "rate": 1.0}),
-        (CONTINUOUS, {"family": "normal", "mean": 0.5, "variance": 0.0625, "weight": 1.0}),
+        (CONTINUOUS, PooledNormalFamily.for_range(0.0, 1.0).prior()),
     ],
 )
 def test_its_prior_follows_the_reward(reward, prior):
@@ -110,9 +114,9 @@ def count(pulls, level):
 
 
 def continuous(pulls, level):
-    """Rewards of 0 and 1 as numbers: the normal posterior is the one that ``NormalFamily`` documents."""
+    """Rewards of 0 and 1 as numbers: the normal posterior is the one that ``PooledNormalFamily`` documents."""
     data = stats(pulls, pulls * level)
-    posterior = NormalFamily.for_range(0.0, 1.0).posterior(data)
+    posterior = PooledNormalFamily.for_range(0.0, 1.0).posterior(data)
     return CONTINUOUS, data, distributions.norm(posterior.mean(), posterior.standard_deviation)
 
 
@@ -131,3 +135,38 @@ def test_agrees_with_direct_integration_to_a_millionth(kind, n_arms, most):
     ranked = np.argsort(probabilities)[::-1]
     for arm in {0, int(ranked[0]), int(ranked[min(9, n_arms - 1)])}:
         assert probabilities[arm] == pytest.approx(integrated(posterior, arm), abs=1e-6)
+
+
+class TestPending:
+    """Decisions whose outcome is on its way."""
+
+    def test_they_narrow_as_if_they_had_brought_what_is_expected(self):
+        """300 of 1,000; a new arm with 60 pending, believed to bring 0.3: as 18 of 60."""
+        policy = ThompsonSampling.for_reward(RewardSpec())
+
+        waiting = policy.probabilities(
+            ArmStats(*np.array([[1000.0, 0.0], [300, 0], [300, 0]]), pending=np.array([0.0, 60.0]))
+        )
+
+        assert waiting == pytest.approx(
+            policy.probabilities(stats([1000, 60], [300, 18])), abs=1e-9
+        )
+
+    def test_a_new_arm_does_not_get_everybody_until_its_first_outcome(self):
+        """200 of 10,000 against a uniform prior is 0.02 to 0.98; with 500 pending it is about even, and stays fair."""
+        policy = ThompsonSampling.for_reward(RewardSpec())
+        known = np.array([[10_000.0, 0.0], [200, 0], [200, 0]])
+
+        fresh = policy.probabilities(ArmStats(*known))
+        waiting = policy.probabilities(ArmStats(*known, pending=np.array([0.0, 500.0])))
+
+        assert fresh[1] > 0.95
+        assert 0.3 < waiting[1] < 0.6
+
+    def test_before_any_outcome_nothing_is_expected(self):
+        """However unevenly the pending decisions are spread."""
+        policy = ThompsonSampling.for_reward(RewardSpec())
+
+        found = policy.probabilities(ArmStats(*np.zeros((3, 3)), pending=np.array([9.0, 0, 1])))
+
+        assert found == pytest.approx(np.full(3, 1 / 3), abs=1e-9)
