@@ -12,8 +12,9 @@ from collections.abc import Sequence
 from backend.errors import BanditError
 from backend.inference.delay import EDGES_S
 from backend.resilience import Guard
+from backend.service.recompute_arrays import compare_arrays, mend_arrays
 from backend.settings import Settings
-from backend.store.database import Database, Row
+from backend.store.database import Connection, Database, Row
 from backend.store.rebuild import compare_with_log, mend_statistics
 
 MAX_LINES = 20
@@ -23,7 +24,16 @@ TIMEOUT_S = 3600.0
 
 def check(database: Database) -> list[Row]:
     """Sums that differ from the log, beyond rounding."""
-    return database.transaction(lambda conn: compare_with_log(conn, EDGES_S.tolist()))
+    return database.transaction(_compare)
+
+
+def _compare(conn: Connection) -> list[Row]:
+    return compare_with_log(conn, EDGES_S.tolist()) + compare_arrays(conn)
+
+
+def _mend(conn: Connection) -> None:
+    mend_statistics(conn, EDGES_S.tolist())
+    mend_arrays(conn)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,7 +56,7 @@ def _run(*, is_check: bool) -> int:
     try:
         differences = check(database)
         if differences and not is_check:
-            database.transaction(lambda conn: mend_statistics(conn, EDGES_S.tolist()))
+            database.transaction(_mend)
     finally:
         database.close()
     for row in differences[:MAX_LINES]:
@@ -58,7 +68,8 @@ def _run(*, is_check: bool) -> int:
 
 def _describe(row: Row) -> str:
     arm = "" if row["arm_id"] is None else f" arm {row['arm_id']}"
-    where = f"{row['experiment_key']}{arm} {row['metric']} {row['bucket']:%Y-%m-%dT%H:%MZ}"
+    bucket = "" if row["bucket"] is None else f" {row['bucket']:%Y-%m-%dT%H:%MZ}"
+    where = f"{row['experiment_key']}{arm} {row['metric']}{bucket}"
     return f"{where}: {row['name']} {row['served']:g} should be {row['logged']:g}"
 
 

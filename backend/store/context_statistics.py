@@ -4,6 +4,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 
+import numpy as np
+
 from backend.domain import FloatArray
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Row
@@ -37,6 +39,12 @@ ADD_TO_CONTEXTS = """
 """
 
 
+SELECT_CONTEXTS = """
+    SELECT bucket, arm_id, decision_xtx, reward_xtx, reward_xty FROM context_statistics
+    WHERE experiment_id = %(experiment_id)s
+"""
+
+
 @dataclass(frozen=True, slots=True)
 class ContextSums:
     """What is added for one experiment, hour and arm.
@@ -66,3 +74,18 @@ def add_to_contexts(conn: Connection, additions: Iterable[ContextSums], shard: i
         "shard": shard,
     }
     conn.execute(ADD_TO_CONTEXTS, params)
+
+
+def select_contexts(conn: Connection, experiment_id: int) -> list[ContextSums]:
+    """All sums of an experiment, one entry an hour and arm."""
+    found: dict[tuple[datetime, int], ContextSums] = {}
+    for row in conn.execute(SELECT_CONTEXTS, {"experiment_id": experiment_id}):
+        arrays = [np.array(row[name]) for name in ("decision_xtx", "reward_xtx", "reward_xty")]
+        key = row["bucket"], row["arm_id"]
+        if key in found:
+            known = found[key]
+            arrays[0] += known.decision_xtx
+            arrays[1] += known.reward_xtx
+            arrays[2] += known.reward_xty
+        found[key] = ContextSums(experiment_id, *key, *arrays)
+    return list(found.values())

@@ -117,7 +117,9 @@ NAMES = [
     "weighted_reward_sum_squares",
 ]
 
-LOCK_STATISTICS = "LOCK TABLE arm_statistics, reward_delays IN EXCLUSIVE MODE"
+LOCK_STATISTICS = """
+    LOCK TABLE arm_statistics, reward_delays, allocation_statistics, context_statistics IN EXCLUSIVE MODE
+"""
 ONE_SNAPSHOT = "SET TRANSACTION ISOLATION LEVEL REPEATABLE READ"
 
 # Rows are emptied, not deleted, so that workers notice the change.

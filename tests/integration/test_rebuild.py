@@ -3,6 +3,7 @@
 import pytest
 
 from backend import rebuild_statistics
+from tests import policies
 from tests.polling import eventually
 
 
@@ -112,3 +113,51 @@ def test_an_unreachable_database_is_status_2(monkeypatch, capsys):
 
     (line,) = capsys.readouterr().err.splitlines()
     assert line.startswith("rebuild_statistics: ")
+
+
+@pytest.fixture
+def contextual_history(api, monkeypatch, database_url):
+    """Decisions by context, rewarded, retracted and kept by sticky units, over two versions of the experiment."""
+    monkeypatch.setenv("DATABASE_URL", database_url)
+    api.running(
+        policy=policies.policy("linear_thompson"),
+        allocation={"stickiness": "forever"},
+        update_interval_s=0.1,
+    )
+    decisions = [
+        api.decide(unit_id=f"u{i % 15}", context={"age": i, "device": "phone"}) for i in range(20)
+    ]
+    for i, decision in enumerate(decisions[:12]):
+        api.reward(decision["decision_id"], i % 2)
+    api.delete(f"/rewards/{decisions[0]['decision_id']}")
+    api.post("/experiments/test/arms", {"key": "c"})
+    api.decide(unit_id="new", context={"age": 5, "device": "desktop"}, eligible_arms=["a", "c"])
+    return decisions
+
+
+def test_finds_nothing_in_the_sums_of_contexts(contextual_history, capsys):
+    """Nor in those of draws: status 0."""
+    assert rebuild_statistics.main(["--check"]) == 0, capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("change", "name"),
+    [
+        ("context_statistics SET reward_xty[2] = reward_xty[2] + 0.01", "reward_xty[1]"),
+        ("context_statistics SET decision_xtx[1] = decision_xtx[1] - 1", "decision_xtx[0]"),
+        ("allocation_statistics SET drawn[1] = drawn[1] + 1", "drawn"),
+        (
+            "allocation_statistics SET probability_sum[2] = probability_sum[2] + 0.001",
+            "probability_sum",
+        ),
+    ],
+)
+def test_finds_and_mends_a_change_of_an_array(contextual_history, query, capsys, change, name):
+    """Planted in one row; found by name, and gone after the rebuild."""
+    table = change.split()[0]
+    query(f"UPDATE {change} WHERE ctid = (SELECT min(ctid) FROM {table})")
+
+    statuses = [rebuild_statistics.main(arguments) for arguments in (["--check"], [], ["--check"])]
+
+    assert statuses == [1, 0, 0]
+    assert f"{name} " in capsys.readouterr().out
