@@ -10,7 +10,7 @@ PIP_INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check 
 LISTED := setup.cfg pyproject.toml constraints.txt
 
 .DEFAULT_GOAL := help
-.PHONY: help up down test test-fast bench lint format clean
+.PHONY: help up down test test-fast bench regret lint format clean
 
 help: ## Show this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -31,6 +31,11 @@ test-fast: $(VENV)/installed-dev ## Run the tests that take seconds
 bench: $(VENV)/installed-bench ## Measure how fast it is on this machine
 	$(BIN)/python benchmarks/load.py
 
+regret: $(VENV)/installed-regret ## Compare all policies with the best known ones (hours; SEEDS=5)
+	$(BIN)/python benchmarks/regret/run.py --seeds $(or $(SEEDS),5)
+	$(BIN)/python benchmarks/regret/contextual.py --seeds $(or $(SEEDS),5)
+	$(BIN)/python benchmarks/decision_time.py
+
 lint: $(VENV)/installed-dev ## Check style, types and the layers' import rules
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -50,7 +55,8 @@ clean: ## Remove all that can be made again; keeps the data in .bandstand
 $(VENV)/installed-up: EXTRAS := local,deploy
 $(VENV)/installed-dev: EXTRAS := local,deploy,dev
 $(VENV)/installed-bench: EXTRAS := local,deploy,bench
-$(VENV)/installed-up $(VENV)/installed-dev $(VENV)/installed-bench: $(LISTED) | $(BIN)/pip
+$(VENV)/installed-regret: EXTRAS := regret
+$(VENV)/installed-up $(VENV)/installed-dev $(VENV)/installed-bench $(VENV)/installed-regret: $(LISTED) | $(BIN)/pip
 	@echo "installing Bandstand [$(EXTRAS)] into $(VENV)"
 	@$(PIP_INSTALL) -e '.[$(EXTRAS)]'
 	@touch $@

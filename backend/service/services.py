@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import structlog
 
@@ -31,6 +31,8 @@ from backend.store.statistics import merge_fine_buckets
 MAINTENANCE_S = 3600.0
 MAINTENANCE_RETRY_S = 60.0
 DRAIN_S = 20.0
+LOOP_END_S = 2.0
+"""Longest wait for a loop in the background to notice that the service stops."""
 
 log = structlog.get_logger(__name__)
 
@@ -54,19 +56,23 @@ class Services:
     evaluate_policy: EvaluatePolicy
     plan_experiment: PlanExperiment
     stopping: threading.Event
+    _threads: list[threading.Thread] = field(default_factory=list)
 
     def start(self) -> None:
         """Connect, and begin writing and refreshing in the background."""
         self.database.open()
         self.writer.start()
-        threading.Thread(target=self._keep_fresh, name="refresh", daemon=True).start()
-        threading.Thread(target=self._maintain, name="maintenance", daemon=True).start()
-        threading.Thread(target=self._watch, name="guardrails", daemon=True).start()
+        for loop in (self._keep_fresh, self._maintain, self._watch):
+            thread = threading.Thread(target=loop, name=loop.__name__, daemon=True)
+            self._threads.append(thread)
+            thread.start()
 
     def stop(self) -> None:
-        """Store what is queued, then disconnect."""
+        """Store what is queued, let the loops end, then disconnect."""
         self.stopping.set()
         self.writer.stop(DRAIN_S)
+        for thread in self._threads:
+            thread.join(LOOP_END_S)
         self.database.close()
 
     def not_ready(self) -> dict[str, str]:
