@@ -54,6 +54,11 @@ class DelayDistribution:
             window_s: > 0; no reward counts after it.
         """
         last = min(int(np.searchsorted(EDGES_S, window_s)), N_BINS - 1)
+        counts = np.maximum(
+            counts, 0.0
+        )  # of a reward that an older service counted and this one retracted
+        if not counts[:, : last + 1].any():
+            return cls.unknown(window_s)
         within = counts.cumsum(axis=1)
         is_older = youngest_ages_s[:, None] >= EDGES_S
         exposed = (within * is_older).sum(axis=0)

@@ -1,30 +1,21 @@
-"""Act on arms that cross a guardrail: note it, hold the arm to a share of the traffic, or pause it. Once an arm and metric.
+"""Look after guardrails: note an arm that crosses one, hold it to a share of the traffic, or pause it. Once an arm and metric.
 
 Whoever resumes such an arm, or lifts its cap, decides so knowingly: the same guardrail does not act on it again.
 """
 
 from __future__ import annotations
 
-from dataclasses import replace
+import structlog
 
-from backend.domain import (
-    ApiKey,
-    ArmStatus,
-    Experiment,
-    GuardrailAction,
-    Json,
-    Role,
-    Status,
-    utc_now,
-)
+from backend.domain import Experiment, Status
+from backend.errors import BanditError
 from backend.service.manage_experiments import ManageExperiments
-from backend.service.report_guardrails import GuardrailReport, report_guardrails
+from backend.service.report_guardrails import report_guardrails
 from backend.service.snapshot import Snapshots
 from backend.store.database import Connection, Database
-from backend.store.guardrail_breaches import insert_breach, try_lock
+from backend.store.guardrail_breaches import try_lock
 
-ACTOR = ApiKey("guardrail", "guardrail", Role.ADMIN, utc_now())
-"""Whom the audit trail names."""
+log = structlog.get_logger(__name__)
 
 
 class EnforceGuardrails:
@@ -48,41 +39,15 @@ class EnforceGuardrails:
             self._database.transaction(lambda conn: self._enforce(conn, watched))
 
     def _enforce(self, conn: Connection, experiments: list[Experiment]) -> None:
+        """This transaction only reads, and keeps other processes away; each action is one of its own."""
         if not try_lock(conn):
             return
         for experiment in experiments:
             for report in report_guardrails(conn, experiment):
-                for arm_id in range(experiment.n_arms):
-                    if report.is_breached[arm_id] and arm_id not in report.breached_at:
-                        self._act(experiment, report, arm_id)
-                        insert_breach(
-                            conn,
-                            experiment.experiment_id,
-                            arm_id,
-                            report.guardrail.metric,
-                            report.guardrail.action,
-                        )
-
-    def _act(self, experiment: Experiment, report: GuardrailReport, arm_id: int) -> None:
-        """Change the arm; acting twice on the same breach changes nothing."""
-        guardrail, arm_key = report.guardrail, experiment.arms[arm_id].key
-
-        def change(current: Experiment) -> Experiment:
-            arm = current.arms[arm_id]
-            if guardrail.action is GuardrailAction.CAP:
-                caps = [
-                    c for c in (arm.max_probability, guardrail.max_probability) if c is not None
-                ]
-                return current.with_arm(arm_id, replace(arm, max_probability=min(caps)))
-            if guardrail.action is GuardrailAction.PAUSE_ARM and arm.status is ArmStatus.ACTIVE:
-                paused = current.with_arm(arm_id, replace(arm, status=ArmStatus.PAUSED))
-                return paused if paused.active_arms().any() else current
-            return current
-
-        crossed: Json = {
-            f"guardrails.{guardrail.metric}.{arm_key}": {
-                "from": guardrail.threshold,
-                "to": float(report.mean[arm_id]),
-            }
-        }
-        self._manage.act(experiment.key, ACTOR, f"guardrail_{guardrail.action}", change, crossed)
+                crossed = [i for i in range(experiment.n_arms) if report.is_breached[i]]
+                for arm_id in (i for i in crossed if i not in report.breached_at):
+                    mean = float(report.mean[arm_id])
+                    try:
+                        self._manage.enforce(experiment.key, report.guardrail, arm_id, mean)
+                    except BanditError as exc:
+                        log.warning("a guardrail could not act", reason=str(exc), arm_id=arm_id)

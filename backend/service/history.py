@@ -1,12 +1,12 @@
 """What a worker has read of the statistics, in blocks of time.
 
-Blocks are buckets for the last hour or two and hours before. What is older than the attribution window has settled: it
+Blocks are buckets for the last ten minutes, minutes for the last hour or two, and hours before. What is older than the attribution window has settled: it
 changes no more, unless somebody retracts a reward, so it is kept as one sum.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from itertools import groupby
@@ -18,22 +18,24 @@ from backend.domain import EPOCH, FloatArray
 from backend.inference.delay import N_BINS
 from backend.inference.observed import SUMS
 from backend.store.database import Row
-from backend.store.statistics import Changes
+from backend.store.statistics import Blocks, Changes
 
+FINE_FOR = timedelta(minutes=10)
+MINUTE = timedelta(minutes=1)
 HOUR = timedelta(hours=1)
 CONTEXT_SUMS = ("decision_xtx", "reward_xtx", "reward_xty")
 
 
-def recent_since(now: datetime) -> datetime:
-    """The full hour from which on blocks are buckets."""
-    return hour_of(now) - HOUR
+def blocks_at(now: datetime) -> Blocks:
+    """How blocks are cut now."""
+    return Blocks(fine_since=minute_of(now) - FINE_FOR, recent_since=hour_of(now) - HOUR)
 
 
 @dataclass(slots=True)
 class Block:
-    """A bucket, or a full hour. ``sums`` has shape (n_arms seen, len(SUMS)), ``delays`` (N_BINS,)."""
+    """A stretch of time; ``width`` None: one bucket. ``sums`` has shape (n_arms seen, len(SUMS)), ``delays`` (N_BINS,)."""
 
-    is_hour: bool
+    width: timedelta | None
     sums: FloatArray = field(default_factory=lambda: np.zeros((0, len(SUMS))))
     delays: FloatArray = field(default_factory=lambda: np.zeros(N_BINS))
 
@@ -66,14 +68,24 @@ class History:
         self.contexts: dict[datetime, ContextBlock] = {}
         self.settled_before = EPOCH
 
-    def merge_hours(self, before: datetime) -> None:
-        """Make hours of buckets that are no longer recent."""
-        buckets = [at for at, b in self.blocks.items() if not b.is_hour and at < before]
-        for hour, starts in groupby(sorted(buckets), key=hour_of):
-            merged = Block(is_hour=True)
+    def coarsen(self, cut: Blocks) -> None:
+        """Make minutes of buckets, and hours of minutes, that are no longer recent."""
+        self._merge(cut.recent_since, HOUR, hour_of)
+        self._merge(cut.fine_since, MINUTE, minute_of)
+
+    def _merge(
+        self, before: datetime, width: timedelta, start_of: Callable[[datetime], datetime]
+    ) -> None:
+        finer = [
+            at
+            for at, b in self.blocks.items()
+            if at < before and (b.width is None or b.width < width)
+        ]
+        for start, starts in groupby(sorted(finer), key=start_of):
+            merged = Block(width)
             for at in starts:
                 merged.add(self.blocks.pop(at))
-            self.blocks[hour] = merged
+            self.blocks[start] = merged
 
     def settle(self, before: datetime) -> None:
         """Keep one sum, at EPOCH, of what began before the full hour ``before``."""
@@ -88,8 +100,8 @@ class Histories:
 
     def __init__(self) -> None:
         self.horizon = "0"
+        self.cut = Blocks(EPOCH, EPOCH)
         self._by_id: dict[int, History] = {}
-        self._recent_since = EPOCH
 
     def get(self, experiment_id: int) -> History:
         """That of one experiment; empty when nothing happened yet."""
@@ -104,20 +116,31 @@ class Histories:
         for experiment_id in experiment_ids:
             self._by_id.pop(experiment_id, None)
 
-    def update(self, changes: Changes, since: datetime) -> tuple[set[int], set[int]]:
+    def known(self) -> set[int]:
+        """Ids of the experiments that there is a history of."""
+        return set(self._by_id)
+
+    def next_cut(self, now: datetime) -> Blocks:
+        """How to cut blocks of what is read now; a clock that was set back does not make coarse blocks fine again."""
+        cut = blocks_at(now)
+        return Blocks(
+            max(cut.fine_since, self.cut.fine_since), max(cut.recent_since, self.cut.recent_since)
+        )
+
+    def update(self, changes: Changes, cut: Blocks) -> tuple[set[int], set[int]]:
         """Put blocks that were read in place of what was known of them.
 
         Args:
-            since: ``recent_since`` that they were read with.
+            cut: as they were cut.
         Returns:
             The experiments in which anything changed; and those that must be read anew, because settled blocks of
             theirs changed.
         """
         self.horizon = changes.horizon
-        if since > self._recent_since:
-            self._recent_since = since
+        if cut != self.cut:
+            self.cut = cut
             for history in self._by_id.values():
-                history.merge_hours(since)
+                history.coarsen(cut)
         changed: set[int] = set()
         stale: set[int] = set()
         for rows, put in (
@@ -147,7 +170,10 @@ class Histories:
         self._block(history, at).delays = delays
 
     def _block(self, history: History, at: datetime) -> Block:
-        return history.blocks.setdefault(at, Block(is_hour=at < self._recent_since))
+        width = None if at >= self.cut.fine_since else MINUTE
+        if at < self.cut.recent_since:
+            width = HOUR
+        return history.blocks.setdefault(at, Block(width))
 
 
 BlockT = TypeVar("BlockT", Block, ContextBlock)
@@ -160,6 +186,11 @@ def _settle(blocks: dict[datetime, BlockT], before: datetime) -> None:
         for at in old[1:]:
             settled.add(blocks.pop(at))
         blocks[EPOCH] = settled
+
+
+def minute_of(at: datetime) -> datetime:
+    """The full minute that ``at`` is in."""
+    return at.replace(second=0, microsecond=0)
 
 
 def hour_of(at: datetime) -> datetime:
@@ -175,11 +206,15 @@ def _by_block(rows: Iterable[Row]) -> dict[tuple[int, datetime], list[Row]]:
 
 
 def _put_contexts(history: History, at: datetime, rows: list[Row]) -> None:
+    """Arrays of zeros alone may have been left out."""
     n_arms = max(row["arm_id"] for row in rows) + 1
-    arrays = [np.zeros((n_arms, len(rows[0][name]))) for name in CONTEXT_SUMS]
+    n_products = max(len(row[name]) for row in rows for name in ("decision_xtx", "reward_xtx"))
+    n_features = int(((8 * n_products + 1) ** 0.5 - 1) / 2)
+    sizes = (n_products, n_products, n_features)
+    arrays = [np.zeros((n_arms, size)) for size in sizes]
     for row in rows:
         for array, name in zip(arrays, CONTEXT_SUMS, strict=True):
-            array[row["arm_id"]] += row[name]
+            array[row["arm_id"], : len(row[name])] += row[name]
     history.contexts[at] = ContextBlock(*arrays)
 
 

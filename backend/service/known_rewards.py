@@ -17,7 +17,7 @@ from backend.domain import ArmStatus, BoolArray, Experiment, FloatArray
 from backend.errors import InvalidInput
 from backend.inference.delay import EDGES_S, N_BINS, DelayDistribution
 from backend.policies.replay import LoggedDecisions
-from backend.service.history import recent_since
+from backend.service.history import blocks_at
 from backend.store.database import Connection, Row
 from backend.store.evaluation_log import select_delays
 from backend.store.rewards import aggregate
@@ -33,7 +33,7 @@ SetKey = tuple[int, tuple[int, ...] | None]
 def settled_after(conn: Connection, experiment: Experiment, as_of: datetime) -> timedelta:
     """The age at which SETTLED_SHARE of the rewards that come at all have come."""
     window_s = float(experiment.reward.attribution_window_s)
-    rows = select_delays(conn, experiment.experiment_id, recent_since(as_of))
+    rows = select_delays(conn, experiment.experiment_id, blocks_at(as_of).recent_since)
     delays = _distribution(rows, as_of, window_s) if rows else DelayDistribution.unknown(window_s)
     ages_s = np.append(EDGES_S[window_s > EDGES_S], window_s)
     first = int(np.argmax(delays.share_come(ages_s) >= SETTLED_SHARE))

@@ -62,7 +62,11 @@ class Learned:
             and np.allclose(old.reward_sum_squares, new.reward_sum_squares, rtol=ROUNDING, atol=0.0)
         ):
             return True
-        return not np.allclose(published.stats.pulls, self.stats.pulls, rtol=CHANGE, atol=CHANGE)
+        before, now = published.stats, self.stats
+        return not (
+            np.allclose(before.pulls, now.pulls, rtol=CHANGE, atol=CHANGE)
+            and np.allclose(before.pending, now.pending, rtol=CHANGE, atol=1.0)
+        )
 
     def to_publish(self, policy: Policy | ContextualPolicy, before: Published) -> Published:
         """With what depends on the version before, and the model that the policy makes of it."""

@@ -8,7 +8,6 @@ from datetime import datetime, timedelta
 from backend.domain import (
     PRIMARY_METRIC,
     Aggregation,
-    Experiment,
     Reward,
     RewardResult,
     RewardStatus,
@@ -91,8 +90,7 @@ def _check(
         return RewardResult(
             reward.decision_id, RewardStatus.UNKNOWN_DECISION, "no decision has this id"
         )
-    experiment = snapshot_by_id(conn, decision["experiment_id"]).experiment
-    spec = experiment.reward
+    spec = snapshot_by_id(conn, decision["experiment_id"]).experiment.reward
     is_primary = reward.metric == PRIMARY_METRIC
     if is_primary and (why := spec.rejects(reward.value)):
         return RewardResult(reward.decision_id, RewardStatus.INVALID, why)
@@ -120,7 +118,7 @@ def _check(
         weight=decision["weight"],
         propensity=decision["propensity"],
         context=decision["learned_context"],
-        bucket_s=experiment.bucket_s,
+        bucket_s=decision["bucket_s"],
     )
 
 
@@ -172,9 +170,7 @@ def _as_row(pending: PendingReward) -> Row:
     }
 
 
-def as_learned(
-    experiment: Experiment, decision: Row, rows: Sequence[Row], metric: str
-) -> PendingReward:
+def as_learned(decision: Row, rows: Sequence[Row], metric: str) -> PendingReward:
     """The reward of a decision and metric that counts in the sums, from its rows in the log: the first to come in time."""
     first = min(
         (row for row in rows if row["retracted_at"] is None and not row["is_late"]),
@@ -194,7 +190,7 @@ def as_learned(
         weight=decision["weight"],
         propensity=decision["propensity"],
         context=decision["learned_context"],
-        bucket_s=experiment.bucket_s,
+        bucket_s=decision["bucket_s"],
     )
 
 

@@ -7,13 +7,17 @@ from dataclasses import replace
 from typing import Any
 
 from backend.domain import (
+    EPOCH,
     ApiKey,
     Arm,
     ArmStatus,
     Claim,
     Experiment,
+    Guardrail,
+    GuardrailAction,
     Json,
     PolicySpec,
+    Role,
     Status,
     check_experiment,
     utc_now,
@@ -31,7 +35,7 @@ from backend.service.idempotent import idempotently
 from backend.store import experiments as table
 from backend.store.audit import insert_audit, select_audit_page
 from backend.store.database import Connection, Database, Row
-from backend.store.guardrail_breaches import delete_breaches
+from backend.store.guardrail_breaches import delete_breaches, insert_breach
 from backend.store.policy_snapshots import Published, insert_snapshot, renumber_snapshot
 
 NEWEST = 2**31 - 1
@@ -42,6 +46,8 @@ FIXED_AFTER_START = {
 }
 LARGEST_MODEL = 1_000_000
 """Most arms times encoded features squared: a model is published with every change of the statistics."""
+GUARDRAIL_ACTOR = ApiKey("guardrail", "guardrail", Role.ADMIN, EPOCH)
+"""Whom the audit trail names when the service itself acts."""
 ALLOWED_AFTER_STOP = {"name", "description"}
 
 Change = Callable[[Experiment], Experiment]
@@ -140,9 +146,26 @@ class ManageExperiments:
             key, actor, "arm_updated", lambda e: _update_arm(e, arm_key, changes), expected_version
         )
 
-    def act(self, key: str, actor: ApiKey, action: str, change: Change, why: Json) -> Experiment:
-        """Do what the service itself finds necessary; ``why`` goes into the audit entry, which is made in any case."""
-        return self._change(key, actor, action, change, None, why=why)
+    def enforce(self, key: str, guardrail: Guardrail, arm_id: int, mean: float) -> None:
+        """Act on an arm that crosses a guardrail, once: later crossings are what somebody decided to live with.
+
+        Nothing happens if the experiment does not run, the guardrail is no longer the same, or the arm is the last
+        active one and would be paused.
+        """
+
+        def work(conn: Connection) -> None:
+            old = table.select_experiment(conn, key, for_update=True)
+            if old.status is not Status.RUNNING or guardrail not in old.guardrails:
+                return
+            changed = _guarded(old, guardrail, arm_id)
+            if not changed.active_arms().any():
+                return
+            if insert_breach(conn, old.experiment_id, arm_id, guardrail):
+                crossed = {"from": guardrail.threshold, "to": mean}
+                why = {f"guardrails.{guardrail.metric}.{old.arms[arm_id].key}": crossed}
+                _save(conn, old, changed, GUARDRAIL_ACTOR, f"guardrail_{guardrail.action}", why)
+
+        self._database.transaction(work)
 
     def _change(
         self,
@@ -152,7 +175,6 @@ class ManageExperiments:
         change: Change,
         expected_version: int | None,
         claim: Claim | None = None,
-        why: Json | None = None,
     ) -> Experiment:
         """Apply ``change`` to the locked experiment; a new version, an audit entry, a new policy version."""
 
@@ -163,25 +185,36 @@ class ManageExperiments:
                     f"experiment '{key}' is at version {old.version}, not {expected_version}; read it again"
                 )
             changed = change(old)
-            if changed == old:
-                if why is not None:
-                    _audit(conn, old, actor, action, why)
-                return old
-            new = replace(changed, version=old.version + 1, updated_at=utc_now())
-            check(new)
-            table.update_experiment(conn, new)
-            if old.status is Status.DRAFT and new.status is Status.RUNNING:
-                insert_snapshot(conn, new.experiment_id, 1, Published.empty(new.n_arms))
-            else:
-                renumber_snapshot(conn, new.experiment_id)
-            if changed.guardrails != old.guardrails:
-                forget = [g.metric for g in old.guardrails if g not in changed.guardrails]
-                delete_breaches(conn, new.experiment_id, forget)
-            difference = _difference(_audited(old), _audited(new))
-            _audit(conn, new, actor, action, {**(why or {}), **difference})
-            return new
+            return old if changed == old else _save(conn, old, changed, actor, action)
 
         return idempotently(self._database, claim, work)
+
+
+def _save(
+    conn: Connection,
+    old: Experiment,
+    changed: Experiment,
+    actor: ApiKey,
+    action: str,
+    why: Json | None = None,
+) -> Experiment:
+    """Store a change of the locked experiment, if it is one, and an audit entry that begins with ``why``."""
+    if changed == old:
+        _audit(conn, old, actor, action, why or {})
+        return old
+    new = replace(changed, version=old.version + 1, updated_at=utc_now())
+    check(new)
+    table.update_experiment(conn, new)
+    if old.status is Status.DRAFT and new.status is Status.RUNNING:
+        insert_snapshot(conn, new.experiment_id, 1, Published.empty(new.n_arms))
+    else:
+        renumber_snapshot(conn, new.experiment_id)
+    if changed.guardrails != old.guardrails:
+        forget = [g.metric for g in old.guardrails if g not in changed.guardrails]
+        delete_breaches(conn, new.experiment_id, forget)
+    difference = _difference(_audited(old), _audited(new))
+    _audit(conn, new, actor, action, {**(why or {}), **difference})
+    return new
 
 
 def check(experiment: Experiment) -> None:
@@ -248,6 +281,17 @@ def _check_features(old: PolicySpec, new: PolicySpec) -> None:
         raise WrongState(
             "policy.params.context_features cannot change after the start: the regressions so far are on others"
         )
+
+
+def _guarded(experiment: Experiment, guardrail: Guardrail, arm_id: int) -> Experiment:
+    """The experiment with the guardrail's action taken on an arm."""
+    arm = experiment.arms[arm_id]
+    if guardrail.action is GuardrailAction.CAP:
+        caps = [cap for cap in (arm.max_probability, guardrail.max_probability) if cap is not None]
+        return experiment.with_arm(arm_id, replace(arm, max_probability=min(caps)))
+    if guardrail.action is GuardrailAction.PAUSE_ARM and arm.status is ArmStatus.ACTIVE:
+        return experiment.with_arm(arm_id, replace(arm, status=ArmStatus.PAUSED))
+    return experiment
 
 
 def _add_arm(experiment: Experiment, arm: Arm) -> Experiment:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import datetime
 
 import numpy as np
 
@@ -13,12 +14,14 @@ from backend.service.sums_of_batch import ContextAdditions
 from backend.statistics import Scores
 from backend.store import array_rebuild
 from backend.store.allocation_statistics import Draws, select_draws
-from backend.store.context_statistics import ContextSums, add_to_contexts, select_contexts
+from backend.store.context_statistics import add_to_contexts, select_all_contexts
 from backend.store.database import Connection, Row
 from backend.store.experiments import select_at_version
 from backend.store.policy_snapshots import Published, select_snapshot
 from backend.store.rewards import aggregate
 
+ARRAYS = ("decision_xtx", "reward_xtx", "reward_xty")
+NOTHING = np.zeros(0)
 TOLERANCE = 1e-9
 """Relative to what was added."""
 
@@ -113,13 +116,17 @@ def _context_differences(
     conn: Connection, experiment_id: int, key: str, logged: ContextAdditions
 ) -> Iterator[Row]:
     """One row for each hour, arm and kind of sum: the entry that differs most."""
-    served = {(s.hour, s.arm_id): s for s in select_contexts(conn, experiment_id)}
-    expected = {(s.hour, s.arm_id): s for s in logged}
+    served: dict[tuple[datetime, int], dict[str, FloatArray]] = {}
+    for row in select_all_contexts(conn, [experiment_id]):
+        sums = served.setdefault((row["block"], row["arm_id"]), {})
+        for name in ARRAYS:
+            sums[name] = np.add(*_alike(sums.get(name, NOTHING), np.array(row[name], dtype=float)))
+    expected = {(s.hour, s.arm_id): {n: getattr(s, n) for n in ARRAYS} for s in logged}
     for where in sorted(served.keys() | expected.keys()):
-        for name in ("decision_xtx", "reward_xtx", "reward_xty"):
-            mine, theirs = (_array(found.get(where), name) for found in (served, expected))
-            size = max(len(mine), len(theirs))
-            mine, theirs = (np.pad(a, (0, size - len(a))) for a in (mine, theirs))
+        for name in ARRAYS:
+            mine, theirs = _alike(
+                *(found.get(where, {}).get(name, NOTHING) for found in (served, expected))
+            )
             worst = int(np.argmax(abs(mine - theirs)))
             if abs(mine[worst] - theirs[worst]) > TOLERANCE * (1.0 + abs(theirs).max()):
                 hour, arm_id = where
@@ -129,9 +136,10 @@ def _context_differences(
                 }
 
 
-def _array(sums: ContextSums | None, name: str) -> FloatArray:
-    array: FloatArray = np.zeros(1) if sums is None else getattr(sums, name)
-    return array
+def _alike(a: FloatArray, b: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """Both as long as the longer one, and not empty; zeros may have been left out."""
+    size = max(len(a), len(b), 1)
+    return np.pad(a, (0, size - len(a))), np.pad(b, (0, size - len(b)))
 
 
 def _difference(key: str, name: str, arm_id: int, served: float, logged: float) -> Row:

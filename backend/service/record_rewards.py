@@ -57,7 +57,7 @@ class RecordRewards:
         experiment = self._snapshots.by_id(conn, decision["experiment_id"]).experiment
         value = aggregate(rows, experiment.reward.aggregation)
         if value is not None:
-            reward = as_learned(experiment, decision, rows, metric)
+            reward = as_learned(decision, rows, metric)
             learn_difference(conn, reward, value, None, self._snapshots.by_id, RETRACTION_SHARD)
         insert_audit(
             conn,

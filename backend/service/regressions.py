@@ -6,6 +6,8 @@ the finer blocks of its plain sums.
 
 from __future__ import annotations
 
+from datetime import datetime
+
 import numpy as np
 
 from backend.domain import Experiment, FloatArray
@@ -28,35 +30,20 @@ def linear_stats(
         weights: shape (n_blocks, n_arms), what is not forgotten of each block of ``timeline``.
         stats: what policies without context learn from.
     """
-    sums = timeline.sums
     default_reward = experiment.reward.default_reward
-    first = next(iter(history.contexts.values()))
-    n_arms, n_features = experiment.n_arms, first.reward_xty.shape[1]
-    n_products = first.decision_xtx.shape[1]
-    xtx, pending = np.zeros((2, n_arms, n_products))
+    hours = sorted(history.contexts)
+    n_arms, n_features = experiment.n_arms, history.contexts[hours[0]].reward_xty.shape[1]
+    xtx, pending = np.zeros((2, n_arms, n_features * (n_features + 1) // 2))
     xty = np.zeros((n_arms, n_features))
-    hours = [hour_of(at) for at in timeline.starts]
-    come = timeline.come[:, None]
     corner = np.cumsum(np.arange(n_features + 1))[:-1]  # of the first column in a lower triangle
-    for hour in sorted(history.contexts):
+    for hour, share in zip(hours, _shares(hours, timeline, weights), strict=True):
         block = history.contexts[hour]
-        inside = np.array([h == hour for h in hours])
-        n = (weights * sums[:, :, DECISIONS])[inside].sum(axis=0)
-        rewarded = (weights * sums[:, :, REWARDS])[inside].sum(axis=0)
-        mature = (weights * come * sums[:, :, DECISIONS])[inside].sum(axis=0)
-        raw = sums[inside].sum(axis=0)
-        unrewarded = raw[:, DECISIONS] - raw[:, REWARDS]
-        counted = np.maximum(mature, rewarded)
-        of_rewarded = _ratio(rewarded, raw[:, REWARDS])
-        of_unrewarded = _ratio(counted - rewarded, unrewarded)
-        still_pending = _ratio(np.maximum(n - counted, 0.0), unrewarded)
-        known = len(block.decision_xtx)
-        of_rewarded, of_unrewarded, still_pending = (
-            part[:known, None] for part in (of_rewarded, of_unrewarded, still_pending)
-        )
-        open_xtx = block.decision_xtx - block.reward_xtx
-        xtx[:known] += of_rewarded * block.reward_xtx
-        xty[:known] += of_rewarded * block.reward_xty
+        known = min(len(block.decision_xtx), n_arms)
+        of_rewarded, of_unrewarded, still_pending = share[:, :known, None]
+        rewarded_xtx = block.reward_xtx[:known]
+        open_xtx = block.decision_xtx[:known] - rewarded_xtx
+        xtx[:known] += of_rewarded * rewarded_xtx
+        xty[:known] += of_rewarded * block.reward_xty[:known]
         if default_reward is not None:
             xtx[:known] += of_unrewarded * open_xtx
             xty[:known] += default_reward * of_unrewarded * open_xtx[:, corner]
@@ -67,6 +54,34 @@ def linear_stats(
         stats.reward_sum_squares,
         _square(pending, n_features),
         stats.n_decisions,
+    )
+
+
+def _shares(hours: list[datetime], timeline: Timeline, weights: FloatArray) -> FloatArray:
+    """Shape (n_hours, 3, n_arms): what counts of the rewarded, of the unrewarded, and what of these is pending."""
+    position = {hour: i for i, hour in enumerate(hours)}
+    groups = np.array([position.get(hour_of(at), len(hours)) for at in timeline.starts], dtype=int)
+    decisions, rewards = timeline.sums[:, :, DECISIONS], timeline.sums[:, :, REWARDS]
+    parts = (
+        decisions,
+        rewards,
+        weights * decisions,
+        weights * rewards,
+        weights * timeline.come[:, None] * decisions,
+    )
+    totals = np.zeros((len(parts), len(hours) + 1, decisions.shape[1]))
+    for total, part in zip(totals, parts, strict=True):
+        np.add.at(total, groups, part)
+    all_decisions, all_rewards, kept, rewarded, mature = totals[:, :-1]
+    unrewarded = all_decisions - all_rewards
+    counted = np.maximum(mature, rewarded)
+    return np.stack(
+        [
+            _ratio(rewarded, all_rewards),
+            _ratio(counted - rewarded, unrewarded),
+            _ratio(np.maximum(kept - counted, 0.0), unrewarded),
+        ],
+        axis=1,
     )
 
 

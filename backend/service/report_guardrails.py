@@ -36,8 +36,9 @@ def report_guardrails(conn: Connection, experiment: Experiment) -> Sequence[Guar
     metrics = [guardrail.metric for guardrail in experiment.guardrails]
     sums = {metric: np.zeros((3, experiment.n_arms)) for metric in metrics}
     for row in select_metrics(conn, experiment.experiment_id, metrics):
-        values = row["rewards"], row["reward_sum"], row["reward_sum_squares"]
-        sums[row["metric"]][:, row["arm_id"]] = values
+        if row["arm_id"] < experiment.n_arms:  # else it was added since the experiment was read
+            values = row["rewards"], row["reward_sum"], row["reward_sum_squares"]
+            sums[row["metric"]][:, row["arm_id"]] = values
     known = select_breaches(conn, experiment.experiment_id)
     return [
         _report(guardrail, sums[guardrail.metric], known) for guardrail in experiment.guardrails

@@ -24,7 +24,7 @@ from backend.inference.unbiased_mean import (
 )
 from backend.inference.value_remaining import ValueRemaining
 from backend.policies.base import ContextualPolicy
-from backend.service.history import Histories, recent_since
+from backend.service.history import Histories, History, blocks_at, hour_of
 from backend.service.learned import Learned
 from backend.service.report_guardrails import GuardrailReport, report_guardrails
 from backend.service.snapshot import Snapshot, Snapshots
@@ -76,9 +76,12 @@ class Results:
             return self.observed.reward_sum / self.observed.pulls
 
     def best_challenger(self) -> int | None:
-        """The arm with the highest probability of being best, of those that are not the control."""
-        control = self.experiment.control_arm_id
-        others = [i for i in range(self.experiment.n_arms) if i != control]
+        """The arm with the highest probability of being best, of those that are neither the control nor retired."""
+        others = [
+            i
+            for i, arm in enumerate(self.experiment.arms)
+            if not arm.is_control and arm.status is not ArmStatus.RETIRED
+        ]
         return max(others, key=lambda i: self.probability_best[i], default=None)
 
 
@@ -102,7 +105,7 @@ class ReportResults:
         """Raises ExperimentNotFound."""
         snapshot = self._snapshots.reload(experiment_key)
         as_of = utc_now()
-        return self._database.transaction(lambda conn: _results(conn, snapshot, as_of))
+        return _results(self._database.transaction(lambda conn: _read(conn, snapshot, as_of)))
 
     def series(
         self, experiment_key: str, *, unit: str, metric: str, since: datetime | None
@@ -143,31 +146,56 @@ class ReportResults:
         )
 
 
-def _results(conn: Connection, snapshot: Snapshot, as_of: datetime) -> Results:
+@dataclass(frozen=True, slots=True)
+class _Read:
+    """What results are made of, as of one moment."""
+
+    snapshot: Snapshot
+    as_of: datetime
+    history: History
+    draws: Draws
+    guardrails: Sequence[GuardrailReport]
+    pending: int
+
+
+def _read(conn: Connection, snapshot: Snapshot, as_of: datetime) -> _Read:
     experiment = snapshot.experiment
-    reward, n_arms = experiment.reward, experiment.n_arms
-    histories, since = Histories(), recent_since(as_of)
-    histories.update(select_all(conn, experiment.experiment_id, since), since)
-    history = histories.get(experiment.experiment_id)
-    timeline = Timeline.of(history, experiment, as_of)
+    histories, cut = Histories(), blocks_at(as_of)
+    histories.update(select_all(conn, experiment.experiment_id, cut), cut)
+    window = timedelta(seconds=experiment.reward.attribution_window_s)
+    return _Read(
+        snapshot=snapshot,
+        as_of=as_of,
+        history=histories.get(experiment.experiment_id),
+        draws=select_draws(conn, experiment.experiment_id, experiment.n_arms),
+        guardrails=report_guardrails(conn, experiment),
+        pending=select_pending(conn, experiment.experiment_id, as_of - window),
+    )
+
+
+def _results(read: _Read) -> Results:
+    snapshot, draws = read.snapshot, read.draws
+    experiment = snapshot.experiment
+    reward = experiment.reward
+    timeline = Timeline.of(read.history, experiment, read.as_of)
     observed = timeline.observed(reward.default_reward)
-    learned = Learned.of(history, experiment, as_of)
+    learned = Learned.of(read.history, experiment, read.as_of)
     in_play = np.array([arm.status is not ArmStatus.RETIRED for arm in experiment.arms])
     comparison = _compare(experiment, learned.stats, in_play)
     epochs = _epochs(timeline, experiment)
     sequence = confidence_sequence(epochs, reward)
-    draws = select_draws(conn, experiment.experiment_id, n_arms)
     ratio = sample_ratio(draws.drawn, draws.probability_sum, draws.probability_sum_squares)
     unbiased = _unbiased(snapshot, observed)
-    guardrails = report_guardrails(conn, experiment)
-    evidence = _evidence(experiment, comparison, learned.stats, observed, epochs, guardrails, ratio)
+    evidence = _evidence(
+        experiment, comparison, learned.stats, observed, epochs, read.guardrails, ratio
+    )
     return Results(
         experiment=experiment,
-        as_of=as_of,
+        as_of=read.as_of,
         policy_version=snapshot.policy_version,
         statistics=learned.statistics,
         observed=observed,
-        pending=_pending(conn, experiment, as_of),
+        pending=read.pending,
         credible_interval=family_for(reward).posterior(learned.stats).interval(CREDIBLE_LEVEL),
         probability_best=comparison.probability_best,
         expected_loss=comparison.expected_loss,
@@ -178,7 +206,7 @@ def _results(conn: Connection, snapshot: Snapshot, as_of: datetime) -> Results:
         lift=_lift(experiment, epochs, unbiased),
         sample_ratio=ratio,
         draws=draws,
-        guardrails=guardrails,
+        guardrails=read.guardrails,
         recommendation=recommend(evidence),
     )
 
@@ -254,21 +282,19 @@ def _unbiased(snapshot: Snapshot, observed: Observed) -> UnbiasedMeans:
 
 
 def _epochs(timeline: Timeline, experiment: Experiment) -> EpochSums:
-    """Sums over epochs that double in length, so that each is predicted by as much as it has itself."""
-    begun = experiment.started_at or EPOCH
-    minutes = [max((at - begun).total_seconds() / 60.0, 0.0) for at in timeline.starts]
-    numbers = np.floor(np.log2(1.0 + np.array(minutes, dtype=np.float64))).astype(int)
+    """Sums over epochs that double in length, so that each is predicted by as much as it has itself.
+
+    They are of full hours, so that a decision is in the same epoch at every look, however coarse its block is by then.
+    """
+    begun = hour_of(experiment.started_at or EPOCH)
+    hours = [max((hour_of(at) - begun).total_seconds() / 3600.0, 0.0) for at in timeline.starts]
+    numbers = np.floor(np.log2(1.0 + np.array(hours, dtype=np.float64))).astype(int)
     pulls, sums, squares = np.zeros((3, int(numbers.max(initial=0)) + 1, experiment.n_arms))
     for number in np.unique(numbers):
         epoch = timeline.only(numbers == number).observed(experiment.reward.default_reward)
         pulls[number] = epoch.pulls
         sums[number], squares[number] = epoch.reward_sum, epoch.reward_sum_squares
     return EpochSums(pulls, sums, squares)
-
-
-def _pending(conn: Connection, experiment: Experiment, as_of: datetime) -> int:
-    window = timedelta(seconds=experiment.reward.attribution_window_s)
-    return select_pending(conn, experiment.experiment_id, as_of - window)
 
 
 def _lift(experiment: Experiment, epochs: EpochSums, unbiased: UnbiasedMeans) -> Lift | None:
@@ -286,5 +312,8 @@ def _propensity(snapshot: Snapshot, draws: Draws) -> FloatArray:
             return np.zeros(snapshot.experiment.n_arms)
         return snapshot.vector(None, None).allocation.probabilities
     n_draws = draws.drawn.sum()
-    n_arms = snapshot.experiment.n_arms
-    return draws.probability_sum / n_draws if n_draws else np.full(n_arms, 1.0 / n_arms)
+    active = snapshot.experiment.active_arms()
+    if not n_draws:
+        even: FloatArray = np.where(active, 1.0 / max(active.sum(), 1), 0.0)
+        return even
+    return draws.probability_sum / n_draws

@@ -15,7 +15,7 @@ from backend.service.decide import Decide, Writer
 from backend.service.enforce_guardrails import EnforceGuardrails
 from backend.service.evaluate_policy import EvaluatePolicy
 from backend.service.explain_decision import ExplainDecision
-from backend.service.history import HOUR, recent_since
+from backend.service.history import HOUR, blocks_at
 from backend.service.manage_experiments import ManageExperiments
 from backend.service.manage_keys import Authenticate, ManageKeys
 from backend.service.plan_experiment import PlanExperiment
@@ -130,7 +130,7 @@ def _prepare_partitions(conn: Connection) -> None:
 
 def _merge_buckets(conn: Connection) -> None:
     """Before all that workers still read bucket by bucket."""
-    merge_fine_buckets(conn, recent_since(utc_now()) - HOUR)
+    merge_fine_buckets(conn, blocks_at(utc_now()).recent_since - HOUR)
 
 
 def build_services(settings: Settings) -> Services:

@@ -31,7 +31,7 @@ from backend.policies.base import ContextualPolicy, Policy
 from backend.policies.exp3_ix import Exp3IX
 from backend.policies.propensity import Allocation, allocate, certain
 from backend.policies.registry import build_policy
-from backend.service.history import Histories, recent_since
+from backend.service.history import Histories, blocks_at
 from backend.service.learned import Learned
 from backend.statistics import LinearStats, Scores
 from backend.store import policy_snapshots, statistics
@@ -72,6 +72,8 @@ class Snapshot:
     model: LinearModel | None = field(init=False, default=None)
     arm_ids: Mapping[str, int] = field(init=False)
     has_active_arm: bool = field(init=False)
+    _active: BoolArray = field(init=False)
+    _caps: FloatArray | None = field(init=False)
     _vectors: dict[tuple[int, ...] | None, Vector] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -79,7 +81,8 @@ class Snapshot:
         if isinstance(self.policy, ContextualPolicy):
             self.model = _model(self.policy, self.published, self.experiment.n_arms)
         self.arm_ids = {arm.key: i for i, arm in enumerate(self.experiment.arms)}
-        self.has_active_arm = bool(self.experiment.active_arms().any())
+        self._active, self._caps = self.experiment.active_arms(), self.experiment.caps()
+        self.has_active_arm = bool(self._active.any())
 
     def vector(self, eligible_arm_ids: tuple[int, ...] | None, context: Json | None) -> Vector:
         """The vector over all arms, given the arms the caller allows (None: all). At least one must be active.
@@ -124,12 +127,11 @@ class Snapshot:
 
     def eligible(self, eligible_arm_ids: tuple[int, ...] | None) -> BoolArray:
         """Shape (n_arms,): active, and allowed by the caller."""
-        active = self.experiment.active_arms()
         if eligible_arm_ids is None:
-            return active
+            return self._active
         allowed = np.zeros(self.experiment.n_arms, dtype=np.bool_)
         allowed[list(eligible_arm_ids)] = True
-        return active & allowed
+        return self._active & allowed
 
     def policy_probabilities(
         self, eligible: BoolArray, scores: Sequence[float] | None
@@ -161,7 +163,7 @@ class Snapshot:
             floor=experiment.allocation.probability_floor,
             control_share=experiment.allocation.control_share,
             control_arm_id=experiment.control_arm_id,
-            caps=experiment.caps(),
+            caps=self._caps,
         )
         return self._vector(allocation, scores)
 
@@ -193,6 +195,7 @@ class Snapshots:
         self._by_key: dict[str, Snapshot] = {}
         self._by_id: dict[int, Snapshot] = {}
         self._histories = Histories()
+        self._anew: set[int] = set()
         self._learned_at: dict[int, float] = {}
         self.loaded = threading.Event()
 
@@ -266,21 +269,27 @@ class Snapshots:
 
     def _read_changes(self) -> None:
         """Read what changed of the statistics; of experiments that settled and changed nevertheless, everything."""
-        if not any(_goes_on(snapshot) for snapshot in list(self._by_id.values())):
+        going_on = {i for i, snapshot in list(self._by_id.items()) if _goes_on(snapshot)}
+        self._histories.forget(self._histories.known() - going_on)
+        if not going_on:
             return
-        anew: set[int] = {
+        self._anew |= {
             i
-            for i, s in list(self._by_id.items())
-            if s.experiment.forgets and self._histories.is_settled(i)
+            for i in going_on
+            if self._by_id[i].experiment.forgets and self._histories.is_settled(i)
         }
         while True:
+            anew, cut = set(self._anew), self._histories.next_cut(utc_now())
+            read = partial(
+                statistics.select_changes, since=self._histories.horizon, blocks=cut, anew=anew
+            )
+            changes = self._database.transaction(read)
             self._histories.forget(anew)
-            since, horizon = recent_since(utc_now()), self._histories.horizon
-            read = partial(statistics.select_changes, since=horizon, recent_since=since, anew=anew)
-            changed, anew = self._histories.update(self._database.transaction(read), since)
+            changed, stale = self._histories.update(changes, cut)
+            self._anew = (self._anew - anew) | stale
             for experiment_id in changed:
                 self._learned_at.pop(experiment_id, None)
-            if not anew:
+            if not self._anew:
                 return
 
     def _is_to_learn(self, snapshot: Snapshot, now: float) -> bool:
@@ -293,7 +302,7 @@ class Snapshots:
         history = self._histories.get(experiment.experiment_id)
         if not experiment.forgets:
             window = timedelta(seconds=experiment.reward.attribution_window_s)
-            history.settle(recent_since(as_of - window))
+            history.settle(blocks_at(as_of - window).recent_since)
         learned = Learned.of(history, experiment, as_of)
         self._learned_at[experiment.experiment_id] = time.monotonic()
         snapshot.due_at = time.monotonic() + experiment.update_interval_s

@@ -10,7 +10,7 @@ import numpy as np
 from backend.domain import EPOCH, BoolArray, Experiment, FloatArray
 from backend.inference.delay import N_BINS, DelayDistribution
 from backend.inference.observed import DECISIONS, SUMS, Observed, observe
-from backend.service.history import HOUR, Block, History
+from backend.service.history import Block, History
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +41,7 @@ class Timeline:
             known = block.sums[: experiment.n_arms]
             sums[i, : len(known)] = known
         bucket = timedelta(seconds=experiment.bucket_s)
-        widths = [HOUR if block.is_hour else bucket for block in blocks]
-        ends = [at + width for at, width in zip(starts, widths, strict=True)]
+        ends = [at + (block.width or bucket) for at, block in zip(starts, blocks, strict=True)]
         ages_s = _mean_ages_s(starts, ends, experiment.started_at or EPOCH, as_of)
         window_s = float(experiment.reward.attribution_window_s)
         come = _delays(ends, blocks, window_s, as_of).share_come(ages_s)

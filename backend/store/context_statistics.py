@@ -3,23 +3,24 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-
-import numpy as np
+from typing import LiteralString
 
 from backend.domain import FloatArray
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Row
 
-# As SELECT_CHANGED_SUMS in statistics.py reads the sums; a block is an hour.
 SELECT_CHANGED_CONTEXTS = """
     WITH changed AS (
         SELECT DISTINCT experiment_id, bucket
         FROM context_statistics JOIN experiments USING (experiment_id)
-        WHERE (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
-              AND (status IN ('running', 'paused') OR experiment_id = ANY (%(anew)s))
+        WHERE changed_xid >= %(since)s::xid8 AND status IN ('running', 'paused')
     )
     SELECT experiment_id, bucket AS block, s.arm_id, s.decision_xtx, s.reward_xtx, s.reward_xty
     FROM changed JOIN context_statistics s USING (experiment_id, bucket)
+"""
+SELECT_ALL_CONTEXTS = """
+    SELECT experiment_id, bucket AS block, arm_id, decision_xtx, reward_xtx, reward_xty FROM context_statistics
+    WHERE experiment_id = ANY (%(experiment_ids)s)
 """
 
 ADD_TO_CONTEXTS = """
@@ -36,12 +37,6 @@ ADD_TO_CONTEXTS = """
         reward_xtx = add_arrays(s.reward_xtx, excluded.reward_xtx),
         reward_xty = add_arrays(s.reward_xty, excluded.reward_xty),
         changed_xid = excluded.changed_xid
-"""
-
-
-SELECT_CONTEXTS = """
-    SELECT bucket, arm_id, decision_xtx, reward_xtx, reward_xty FROM context_statistics
-    WHERE experiment_id = %(experiment_id)s
 """
 
 
@@ -68,24 +63,30 @@ def add_to_contexts(conn: Connection, additions: Iterable[ContextSums], shard: i
         "experiment_id": plain_array(s.experiment_id for s in sums),
         "decided_at": [s.hour for s in sums],
         "arm_id": plain_array(s.arm_id for s in sums),
-        "decision_xtx": [plain_array(s.decision_xtx.tolist()) for s in sums],
-        "reward_xtx": [plain_array(s.reward_xtx.tolist()) for s in sums],
-        "reward_xty": [plain_array(s.reward_xty.tolist()) for s in sums],
+        "decision_xtx": [_literal(s.decision_xtx) for s in sums],
+        "reward_xtx": [_literal(s.reward_xtx) for s in sums],
+        "reward_xty": [_literal(s.reward_xty) for s in sums],
         "shard": shard,
     }
     conn.execute(ADD_TO_CONTEXTS, params)
 
 
-def select_contexts(conn: Connection, experiment_id: int) -> list[ContextSums]:
-    """All sums of an experiment, one entry an hour and arm."""
-    found: dict[tuple[datetime, int], ContextSums] = {}
-    for row in conn.execute(SELECT_CONTEXTS, {"experiment_id": experiment_id}):
-        arrays = [np.array(row[name]) for name in ("decision_xtx", "reward_xtx", "reward_xty")]
-        key = row["bucket"], row["arm_id"]
-        if key in found:
-            known = found[key]
-            arrays[0] += known.decision_xtx
-            arrays[1] += known.reward_xtx
-            arrays[2] += known.reward_xty
-        found[key] = ContextSums(experiment_id, *key, *arrays)
-    return list(found.values())
+def _literal(array: FloatArray) -> str:
+    """Zeros alone need not be sent: the shorter of two arrays is filled up with them."""
+    return plain_array(array.tolist()) if array.any() else "{}"
+
+
+def select_changed_contexts(conn: Connection, since: str) -> list[Row]:
+    """Rows of every hour in which anything changed since that horizon, of experiments that go on."""
+    return _fetch(conn, SELECT_CHANGED_CONTEXTS, {"since": since})
+
+
+def select_all_contexts(conn: Connection, experiment_ids: list[int]) -> list[Row]:
+    """All rows of these experiments; several writers' rows of an hour and arm add up, and may be shorter than others."""
+    return _fetch(conn, SELECT_ALL_CONTEXTS, {"experiment_ids": experiment_ids})
+
+
+def _fetch(conn: Connection, query: LiteralString, params: Row) -> list[Row]:
+    """In binary: parsing thousands of numbers from text would take longer than all the rest."""
+    with conn.cursor(binary=True) as cursor:
+        return cursor.execute(query, params).fetchall()

@@ -16,7 +16,7 @@ INSERT_DECISIONS = """
             %(policy_version)s::int[], %(arm_id)s::int[], %(reason)s::decision_reason[], %(decided_at_us)s::bigint[],
             %(propensity)s::float8[], %(random_number)s::float8[], %(unit_id)s::text[],
             %(eligible_arm_ids)s::json[], %(context)s::json[], %(sticky_decision_id)s::uuid[],
-            %(importance_weight)s::float8[], %(scores)s::text[], %(redrawn_from)s::uuid[], %(bucket_s)s::float8[]
+            %(importance_weight)s::float8[], %(scores)s::text[], %(redrawn_from)s::uuid[], %(bucket_s)s::smallint[]
         ) AS input (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason, decided_at_us,
                     propensity, random_number, unit_id, eligible_arm_ids, context, sticky_decision_id,
                     importance_weight, scores, redrawn_from, bucket_s)
@@ -27,22 +27,22 @@ INSERT_DECISIONS = """
     ), inserted AS (
         INSERT INTO decisions (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                                decided_at, propensity, random_number, unit_id, eligible_arm_ids, context,
-                               sticky_decision_id, importance_weight, scores, redrawn_from)
+                               sticky_decision_id, importance_weight, scores, redrawn_from, bucket_s)
         SELECT decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                timestamptz 'epoch' + decided_at_us * interval '1 microsecond', propensity, random_number, unit_id,
-               eligible_arm_ids, context, sticky_decision_id, importance_weight, scores::float8[], redrawn_from
+               eligible_arm_ids, context, sticky_decision_id, importance_weight, scores::float8[], redrawn_from,
+               bucket_s
         FROM input
         WHERE NOT EXISTS (SELECT 1 FROM stale)
         ON CONFLICT (decision_id) DO NOTHING
-        RETURNING experiment_id, arm_id, reason, decided_at, propensity, importance_weight
+        RETURNING experiment_id, arm_id, reason, decided_at, propensity, importance_weight, bucket_s
     ), counted AS (
         INSERT INTO arm_statistics AS s (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum,
                                          weight_sum, root_weight_sum)
-        SELECT experiment_id, 'primary', date_bin(width, decided_at, timestamptz 'epoch') AS bucket, arm_id,
+        SELECT experiment_id, 'primary', date_bin(make_interval(secs => bucket_s), decided_at, timestamptz 'epoch') AS bucket, arm_id,
                %(shard)s, count(*), sum(propensity), sum(coalesce(importance_weight, 1 / propensity)),
                sum(1 / sqrt(propensity))
-        FROM inserted JOIN (SELECT DISTINCT experiment_id, make_interval(secs => bucket_s) AS width FROM input) w
-            USING (experiment_id)
+        FROM inserted
         WHERE reason <> 'paused'
         GROUP BY experiment_id, bucket, arm_id
         ORDER BY experiment_id, bucket, arm_id
@@ -74,7 +74,7 @@ SELECT_DECIDED = """
     SELECT decision_id::text, experiment_id, arm_id, unit_id, decided_at, reason = 'paused' AS is_paused,
            coalesce(sticky_decision_id, decision_id)::text AS drawn_by, propensity,
            coalesce(importance_weight, 1 / propensity) AS weight,
-           CASE WHEN scores IS NOT NULL THEN context END AS learned_context
+           CASE WHEN scores IS NOT NULL THEN coalesce(context, '{}') END AS learned_context, bucket_s
     FROM decisions WHERE decision_id = ANY (%(decision_ids)s::uuid[])
 """
 

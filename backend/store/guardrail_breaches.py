@@ -2,7 +2,7 @@
 
 from datetime import datetime
 
-from backend.domain import GuardrailAction
+from backend.domain import Guardrail
 from backend.store.database import Connection
 
 INSERT_BREACH = """
@@ -19,11 +19,14 @@ DELETE_BREACHES = """
 TRY_LOCK = "SELECT pg_try_advisory_xact_lock(hashtext('bandstand.guardrails')) AS is_mine"
 
 
-def insert_breach(
-    conn: Connection, experiment_id: int, arm_id: int, metric: str, action: GuardrailAction
-) -> bool:
-    """Note the first time; False if it was noted before."""
-    params = {"experiment_id": experiment_id, "arm_id": arm_id, "metric": metric, "action": action}
+def insert_breach(conn: Connection, experiment_id: int, arm_id: int, guardrail: Guardrail) -> bool:
+    """Note that an arm crossed; False if it was noted before."""
+    params = {
+        "experiment_id": experiment_id,
+        "arm_id": arm_id,
+        "metric": guardrail.metric,
+        "action": guardrail.action,
+    }
     return conn.execute(INSERT_BREACH, params).rowcount == 1
 
 

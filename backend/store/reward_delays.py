@@ -6,22 +6,6 @@ from datetime import datetime
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Row
 
-# As SELECT_CHANGED_SUMS in statistics.py reads the sums.
-SELECT_CHANGED_DELAYS = """
-    WITH changed AS (
-        SELECT DISTINCT experiment_id,
-               CASE WHEN bucket >= %(recent_since)s THEN bucket
-                    ELSE date_bin('1 hour', bucket, timestamptz 'epoch') END AS block,
-               CASE WHEN bucket >= %(recent_since)s THEN interval '1 microsecond' ELSE interval '1 hour' END AS width
-        FROM reward_delays JOIN experiments USING (experiment_id)
-        WHERE (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
-              AND (status IN ('running', 'paused') OR experiment_id = ANY (%(anew)s))
-    )
-    SELECT c.experiment_id, c.block, d.counts
-    FROM changed c JOIN reward_delays d
-        ON d.experiment_id = c.experiment_id AND d.bucket >= c.block AND d.bucket < c.block + c.width
-"""
-
 ADD_TO_DELAYS = """
     INSERT INTO reward_delays AS d (experiment_id, bucket, shard, counts)
     SELECT experiment_id, bucket, %(shard)s, counts::float8[]

@@ -79,7 +79,7 @@ class PendingReward:
 
     ``is_learned``: it counts in the statistics; late ones and those of paused decisions do not. ``weight`` and
     ``propensity`` are the decision's; ``context`` is that of a decision of a contextual policy, else None; ``bucket_s``
-    is the width of the experiment's statistics buckets.
+    is the width of the statistics bucket that counts the decision.
     """
 
     decision_id: str

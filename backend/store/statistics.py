@@ -1,13 +1,12 @@
 """Table ``arm_statistics``: additive sums per experiment, metric, time bucket and arm."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
 from backend.domain import BUCKET_S
-from backend.store.context_statistics import SELECT_CHANGED_CONTEXTS
+from backend.store.context_statistics import select_all_contexts, select_changed_contexts
 from backend.store.database import Connection, Row
-from backend.store.reward_delays import SELECT_CHANGED_DELAYS
 
 ADD_TO_STATISTICS = """
     WITH change AS (
@@ -35,37 +34,78 @@ ADD_TO_STATISTICS = """
         changed_xid = excluded.changed_xid
 """
 
-# Reads every block that holds a row changed at or after `since`, whole: a block is a bucket from `recent_since` on, and an
-# hour before.
-SELECT_CHANGED_SUMS = """
-    WITH changed AS (
-        SELECT DISTINCT experiment_id,
-               CASE WHEN bucket >= %(recent_since)s THEN bucket
-                    ELSE date_bin('1 hour', bucket, timestamptz 'epoch') END AS block,
-               CASE WHEN bucket >= %(recent_since)s THEN interval '1 microsecond' ELSE interval '1 hour' END AS width
-        FROM arm_statistics JOIN experiments USING (experiment_id)
-        WHERE metric = 'primary' AND (changed_xid >= %(since)s::xid8 OR experiment_id = ANY (%(anew)s))
-              AND (status IN ('running', 'paused') OR experiment_id = ANY (%(anew)s))
-    )
-    SELECT c.experiment_id, c.block, s.arm_id, sum(s.decisions)::float8 AS decisions, sum(s.weight_sum) AS weight_sum,
-           sum(s.root_weight_sum) AS root_weight_sum, sum(s.rewards)::float8 AS rewards,
-           sum(s.rewarded_weight_sum) AS rewarded_weight_sum,
-           sum(s.rewarded_root_weight_sum) AS rewarded_root_weight_sum, sum(s.reward_sum)::float8 AS reward_sum,
-           sum(s.weighted_reward_sum)::float8 AS weighted_reward_sum,
-           sum(s.root_weighted_reward_sum)::float8 AS root_weighted_reward_sum,
-           sum(s.reward_sum_squares)::float8 AS reward_sum_squares,
-           sum(s.weighted_reward_sum_squares)::float8 AS weighted_reward_sum_squares
-    FROM changed c JOIN arm_statistics s
-        ON s.experiment_id = c.experiment_id AND s.metric = 'primary'
-        AND s.bucket >= c.block AND s.bucket < c.block + c.width
-    GROUP BY c.experiment_id, c.block, s.arm_id
+# The block of a bucket: itself from `fine_since` on, its minute from `recent_since` on, before that its hour.
+_BLOCK = """
+    CASE WHEN bucket >= %(fine_since)s THEN bucket
+         WHEN bucket >= %(recent_since)s THEN date_bin('1 minute', bucket, timestamptz 'epoch')
+         ELSE date_bin('1 hour', bucket, timestamptz 'epoch') END
 """
+_WIDTH = """
+    CASE WHEN bucket >= %(fine_since)s THEN interval '1 microsecond'
+         WHEN bucket >= %(recent_since)s THEN interval '1 minute'
+         ELSE interval '1 hour' END
+"""
+_SUMS = """
+    sum(decisions)::float8 AS decisions, sum(weight_sum) AS weight_sum, sum(root_weight_sum) AS root_weight_sum,
+    sum(rewards)::float8 AS rewards, sum(rewarded_weight_sum) AS rewarded_weight_sum,
+    sum(rewarded_root_weight_sum) AS rewarded_root_weight_sum, sum(reward_sum)::float8 AS reward_sum,
+    sum(weighted_reward_sum)::float8 AS weighted_reward_sum,
+    sum(root_weighted_reward_sum)::float8 AS root_weighted_reward_sum,
+    sum(reward_sum_squares)::float8 AS reward_sum_squares,
+    sum(weighted_reward_sum_squares)::float8 AS weighted_reward_sum_squares
+"""
+
+# Every block that holds a row changed at or after `since`, whole. LATERAL: the planner would join experiments as a whole.
+SELECT_CHANGED_SUMS = f"""
+    WITH changed AS (
+        SELECT DISTINCT experiment_id, {_BLOCK} AS block, {_WIDTH} AS width
+        FROM arm_statistics JOIN experiments USING (experiment_id)
+        WHERE metric = 'primary' AND changed_xid >= %(since)s::xid8 AND status IN ('running', 'paused')
+    )
+    SELECT c.experiment_id, c.block, s.*
+    FROM changed c CROSS JOIN LATERAL (
+        SELECT arm_id, {_SUMS}
+        FROM arm_statistics
+        WHERE experiment_id = c.experiment_id AND metric = 'primary'
+              AND bucket >= c.block AND bucket < c.block + c.width
+        GROUP BY arm_id
+    ) s
+"""  # noqa: S608 - only constants of this file
+SELECT_ALL_SUMS = f"""
+    SELECT experiment_id, {_BLOCK} AS block, arm_id, {_SUMS}
+    FROM arm_statistics
+    WHERE metric = 'primary' AND experiment_id = ANY (%(experiment_ids)s)
+    GROUP BY 1, 2, 3
+"""  # noqa: S608 - only constants of this file
+
+SELECT_CHANGED_DELAYS = f"""
+    WITH changed AS (
+        SELECT DISTINCT experiment_id, {_BLOCK} AS block, {_WIDTH} AS width
+        FROM reward_delays JOIN experiments USING (experiment_id)
+        WHERE changed_xid >= %(since)s::xid8 AND status IN ('running', 'paused')
+    )
+    SELECT c.experiment_id, c.block, d.counts
+    FROM changed c CROSS JOIN LATERAL (
+        SELECT counts FROM reward_delays
+        WHERE experiment_id = c.experiment_id AND bucket >= c.block AND bucket < c.block + c.width
+    ) d
+"""  # noqa: S608 - only constants of this file
+SELECT_ALL_DELAYS = f"""
+    SELECT experiment_id, {_BLOCK} AS block, counts FROM reward_delays
+    WHERE experiment_id = ANY (%(experiment_ids)s)
+"""  # noqa: S608 - only constants of this file
+
+SELECT_GOING_ON = "SELECT experiment_id FROM experiments WHERE status IN ('running', 'paused')"
 
 # Buckets narrower than a minute, once they are old. What is added to one meanwhile waits, and makes it anew.
 MERGE_FINE_BUCKETS = """
     WITH fine AS (
         DELETE FROM arm_statistics
         WHERE bucket < %(before)s AND bucket <> date_bin('1 minute', bucket, timestamptz 'epoch')
+              AND experiment_id IN (
+                  SELECT experiment_id FROM experiments
+                  WHERE coalesce(document ->> 'decay_half_life_s', document ->> 'decay_half_life_decisions') IS NOT NULL
+              )
         RETURNING *
     )
     INSERT INTO arm_statistics AS s
@@ -95,8 +135,6 @@ MERGE_FINE_BUCKETS = """
         changed_xid = excluded.changed_xid
 """
 
-NEVER = str(2**64 - 1)
-"""A horizon that no transaction reaches."""
 SELECT_HORIZON = "SELECT pg_snapshot_xmin(pg_current_snapshot())::text AS horizon"
 
 SELECT_PENDING = """
@@ -174,14 +212,22 @@ class Changes:
     contexts: list[Row]
 
 
-def select_changes(
-    conn: Connection, since: str, recent_since: datetime, anew: Iterable[int]
-) -> Changes:
+@dataclass(frozen=True, slots=True)
+class Blocks:
+    """Where blocks of time begin to be coarser; both are full minutes, ``recent_since`` a full hour.
+
+    A block is a bucket from ``fine_since`` on, a minute from ``recent_since`` on, and an hour before that.
+    """
+
+    fine_since: datetime
+    recent_since: datetime
+
+
+def select_changes(conn: Connection, since: str, blocks: Blocks, anew: Iterable[int]) -> Changes:
     """Primary sums of every block of time in which anything changed, of experiments that go on.
 
     Args:
         since: the horizon of the last call, or "0" for everything.
-        recent_since: a full hour; blocks are buckets from then on and hours before.
         anew: ids of experiments to read from their start.
     Returns:
         Nothing is missed: the horizon is the oldest transaction that was still open before the sums were read, so
@@ -189,18 +235,37 @@ def select_changes(
     """
     row = conn.execute(SELECT_HORIZON).fetchone()
     assert row is not None
-    params = {"since": since, "recent_since": recent_since, "anew": list(anew)}
+    horizon: str = row["horizon"]
+    if since == "0":
+        going_on = [row["experiment_id"] for row in conn.execute(SELECT_GOING_ON)]
+        return _select_whole(conn, horizon, blocks, [*going_on, *anew])
+    whole = _select_whole(conn, horizon, blocks, list(anew))
+    params: Row = {**asdict(blocks), "since": since}
     return Changes(
-        row["horizon"],
-        conn.execute(SELECT_CHANGED_SUMS, params).fetchall(),
-        conn.execute(SELECT_CHANGED_DELAYS, params).fetchall(),
-        conn.execute(SELECT_CHANGED_CONTEXTS, params).fetchall(),
+        horizon,
+        whole.sums + conn.execute(SELECT_CHANGED_SUMS, params).fetchall(),
+        whole.delays + conn.execute(SELECT_CHANGED_DELAYS, params).fetchall(),
+        whole.contexts + select_changed_contexts(conn, since),
     )
 
 
-def select_all(conn: Connection, experiment_id: int, recent_since: datetime) -> Changes:
+def select_all(conn: Connection, experiment_id: int, blocks: Blocks) -> Changes:
     """All blocks of one experiment, whatever its status."""
-    return select_changes(conn, NEVER, recent_since, [experiment_id])
+    return _select_whole(conn, "0", blocks, [experiment_id])
+
+
+def _select_whole(
+    conn: Connection, horizon: str, blocks: Blocks, experiment_ids: list[int]
+) -> Changes:
+    if not experiment_ids:
+        return Changes(horizon, [], [], [])
+    params: Row = {**asdict(blocks), "experiment_ids": experiment_ids}
+    return Changes(
+        horizon,
+        conn.execute(SELECT_ALL_SUMS, params).fetchall(),
+        conn.execute(SELECT_ALL_DELAYS, params).fetchall(),
+        select_all_contexts(conn, experiment_ids),
+    )
 
 
 def select_pending(conn: Connection, experiment_id: int, since: datetime) -> int:

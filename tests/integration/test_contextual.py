@@ -106,6 +106,20 @@ def test_an_arm_added_midway_is_explored(api, services):
     assert sum(probabilities.values()) == pytest.approx(1.0)
 
 
+def test_a_context_of_defaults_alone_is_learned_from(api, query):
+    """Left out, it is as good as sent: decisions and rewards add to the same sums."""
+    features = [{"name": "age", "type": "numeric", "min": 0, "max": 100, "default": 50}]
+    api.running(policy={"type": "lin_ucb", "params": {"context_features": features}})
+    for i in range(10):
+        api.reward(api.decide(unit_id=f"u{i}")["decision_id"], 1)
+
+    (sums,) = query(
+        "SELECT sum(decision_xtx[1]) AS decisions, sum(reward_xtx[1]) AS rewards FROM context_statistics"
+    )
+
+    assert sums == {"decisions": 10.0, "rewards": 10.0}
+
+
 def test_eligible_arms_and_the_floor_hold(api):
     """Only b is allowed: 1 for b. Else no arm is below the floor."""
     api.running(policy=policy("lin_ucb"), allocation={"probability_floor": 0.1})

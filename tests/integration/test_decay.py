@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from backend.errors import StoreTooSlow
+from backend.service import snapshot as snapshot_module
 from backend.store.statistics import merge_fine_buckets
 from tests.polling import eventually
 
@@ -103,3 +105,47 @@ def test_nothing_is_forgotten_by_default(api, services):
     stats = observed(services, 200)
 
     assert (stats.pulls[0], stats.reward_sum[0]) == (200.0, 100.0)
+
+
+def test_forgetting_can_be_switched_on_while_rewards_are_on_their_way(api, query, services):
+    """A decision is counted in its minute, and so is its reward, although buckets are seconds by then."""
+    api.running(update_interval_s=0.1)
+    decision = api.decide()
+    api.patch("/experiments/test", {"decay_half_life_decisions": 100})
+    api.reward(decision["decision_id"], 1)
+
+    rows = query("SELECT DISTINCT bucket FROM arm_statistics")
+
+    assert len(rows) == 1
+    assert rows[0]["bucket"].second == 0
+    eventually(
+        lambda: services.snapshots.get("test").published.statistics.rewards.tolist().count(1.0)
+    )
+
+
+def test_a_read_that_fails_loses_nothing(api, services, query, monkeypatch):
+    """What has settled is read anew when forgetting is switched on; if that fails once, it is tried again."""
+    api.running(update_interval_s=0.1, reward={"attribution_window_s": 1})
+    rewarded(api, "a", 100, 1)
+    observed(services, 100)
+    query("UPDATE experiments SET started_at = started_at - interval '5 hours'")
+    query(
+        "UPDATE arm_statistics SET bucket = bucket - interval '5 hours', changed_xid = pg_current_xact_id()"
+    )
+    experiment_id = services.snapshots.get("test").experiment.experiment_id
+    histories = services.snapshots._histories
+    eventually(lambda: histories.is_settled(experiment_id))
+    failures = iter([True])
+    read = snapshot_module.statistics.select_changes
+
+    def failing(*args, **kwargs):
+        if kwargs["anew"] and next(failures, False):
+            raise StoreTooSlow("once")
+        return read(*args, **kwargs)
+
+    monkeypatch.setattr(snapshot_module.statistics, "select_changes", failing)
+    api.patch("/experiments/test", {"decay_half_life_s": 1e8})
+    rewarded(api, "b", 1, 1)
+
+    observed(services, 101)
+    assert next(failures, None) is None

@@ -121,15 +121,44 @@ def test_a_little_data_is_no_breach(api):
     }
 
 
-def test_the_last_active_arm_is_not_paused(api):
-    """Decisions must go on: it is noted, and nothing else."""
+def test_the_last_active_arm_is_not_paused_until_another_one_is_back(api, services):
+    """Decisions must go on; the results say that it is breached, and when a is back b is paused."""
     api.running(guardrails=[guardrail(action="pause_arm")])
     api.patch("/experiments/test/arms/a", {"status": "paused"})
     sell(api, "b", 800, 400)
+    services.enforce_guardrails()
+    (found,) = api.get("/experiments/test/results").json["guardrails"]
+    alone = arm(api, "b")["status"]
+    api.patch("/experiments/test/arms/a", {"status": "active"})
 
-    eventually(lambda: "guardrail_pause_arm" in actions(api))
+    eventually(lambda: arm(api, "b")["status"] == "paused")
+
+    assert (found["arms"][1]["is_breached"], found["arms"][1]["breached_at"]) == (True, None)
+    assert alone == "active"
+
+
+def test_two_arms_that_cross_at_once_are_both_paused(api):
+    """Each action is a transaction of its own."""
+    api.running(n_arms=3, guardrails=[guardrail(action="pause_arm")])
+    for arm_key in "bc":
+        sell(api, arm_key, 400, 300)
+
+    eventually(lambda: [arm(api, key)["status"] for key in "abc"] == ["active", "paused", "paused"])
+
+    assert actions(api).count("guardrail_pause_arm") == 2
+
+
+def test_a_guardrail_that_is_gone_does_not_act(api, services):
+    """Its report is from before it was replaced; the new one is not crossed, and can act when it is."""
+    api.running(guardrails=[guardrail(action="pause_arm", threshold=0.9)])
+    (old,) = services.snapshots.reload("test").experiment.guardrails
+    api.patch("/experiments/test", {"guardrails": [guardrail(action="pause_arm")]})
+
+    services.manage_experiments.enforce("test", old, 1, 0.95)
 
     assert arm(api, "b")["status"] == "active"
+    sell(api, "b", 800, 400)
+    eventually(lambda: arm(api, "b")["status"] == "paused")
 
 
 def test_a_changed_guardrail_is_looked_at_afresh(api):

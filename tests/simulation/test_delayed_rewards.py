@@ -17,7 +17,7 @@ from backend.domain import Arm, Experiment, FloatArray, RewardSpec
 from backend.inference.delay import N_BINS, delay_bin
 from backend.inference.observed import SUMS
 from backend.policies.thompson_sampling import ThompsonSampling
-from backend.service.history import Histories, hour_of, recent_since
+from backend.service.history import Histories, blocks_at, hour_of
 from backend.service.learned import Learned
 from backend.statistics import ArmStats
 from backend.store.statistics import Changes
@@ -67,9 +67,9 @@ class World:
 
     def learned(self) -> Learned:
         """As a worker that reads everything now."""
-        since = recent_since(self.now)
-        histories = Histories()
-        histories.update(Changes("1", self._rows(since), self._delay_rows(since), []), since)
+        cut = blocks_at(self.now)
+        since, histories = cut.recent_since, Histories()
+        histories.update(Changes("1", self._rows(since), self._delay_rows(since), []), cut)
         return Learned.of(histories.get(1), self.experiment, self.now)
 
     def _rows(self, since: datetime) -> list[dict[str, object]]:

@@ -1,10 +1,12 @@
 -- What unbiased estimates, delay correction, contextual policies and guardrails need. Only adds: a service of the version
--- before goes on working beside it.
+-- before goes on working beside it. What that one counts meanwhile, and what was counted before, has no weights and delays
+-- yet: run `python -m backend.rebuild_statistics` once all workers are new.
 
 ALTER TABLE decisions
     ADD COLUMN importance_weight double precision, -- null: 1 / propensity
     ADD COLUMN scores double precision[],          -- of a contextual policy: what its vector was made from
-    ADD COLUMN redrawn_from uuid;                  -- the sticky decision whose arm is no longer active
+    ADD COLUMN redrawn_from uuid,                  -- the sticky decision whose arm is no longer active
+    ADD COLUMN bucket_s smallint NOT NULL DEFAULT 60; -- width of the statistics bucket that counts it, in seconds
 
 -- Sums with the importance weight w and its root r = 1 / sqrt(propensity), over decisions and over rewarded decisions.
 -- Those with rewards are exact, as those without weights are.
@@ -20,7 +22,7 @@ ALTER TABLE arm_statistics
 -- Element by element; the shorter one is filled up with zeros.
 CREATE FUNCTION add_arrays(a double precision[], b double precision[]) RETURNS double precision[]
     LANGUAGE sql IMMUTABLE
-    AS 'SELECT array_agg(coalesce(x, 0) + coalesce(y, 0) ORDER BY position)
+    AS 'SELECT coalesce(array_agg(coalesce(x, 0) + coalesce(y, 0) ORDER BY position), ''{}'')
         FROM unnest(a, b) WITH ORDINALITY AS pairs (x, y, position)';
 
 -- Fresh draws against the vectors they were drawn from: per arm, in the order of arm_id.
@@ -67,6 +69,8 @@ ALTER TABLE policy_snapshots
     ADD COLUMN n_decisions double precision,
     ADD COLUMN batch_size double precision,
     ADD COLUMN model bytea;
+
+CREATE INDEX policy_snapshots_with_model ON policy_snapshots (experiment_id, policy_version) WHERE model IS NOT NULL;
 
 -- Guardrails that were crossed, once per arm and metric.
 CREATE TABLE guardrail_breaches (

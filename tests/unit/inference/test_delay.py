@@ -107,6 +107,23 @@ def test_learns_the_distribution_from_running_traffic():
     assert known.share_come(at) == pytest.approx(1.0 - np.exp(-at / 3600.0), abs=0.08)
 
 
+def test_rewards_that_become_known_after_their_window_tell_nothing_of_it():
+    """Uploaded every night, window of an hour: within it none is ever known, so all is pending until it is over."""
+    known = DelayDistribution.estimate(counts_of([30_000.0] * 9)[None], np.array([DAY_S]), 3600.0)
+
+    assert known.share_come(np.array([0.0, 1800.0])).tolist() == [0.0, 0.0]
+    assert known.share_come(np.array([3600.0])).tolist() == [1.0]
+
+
+def test_a_reward_that_an_older_service_counted_can_be_retracted():
+    """A count below 0 is none."""
+    counts = counts_of([0.5] * 4)
+    counts[5] = -1.0
+    known = DelayDistribution.estimate(counts[None], np.array([2 * DAY_S]), DAY_S)
+
+    assert known.share_come(np.array([1.0, 100.0])) == pytest.approx([1.0, 1.0])
+
+
 @pytest.mark.parametrize("window_s", [1.0, 7.0, 3600.0, 3e8])
 def test_is_a_distribution_up_to_the_window(window_s):
     """Never falling, inside [0, 1], and 1 from the window on, whatever came."""

@@ -8,9 +8,9 @@ import pytest
 
 from backend.domain import EPOCH, Arm, Experiment, RewardSpec
 from backend.inference.observed import SUMS
-from backend.service.history import HOUR, Histories, recent_since
+from backend.service.history import HOUR, MINUTE, Histories, blocks_at
 from backend.service.timeline import Timeline
-from backend.store.statistics import Changes
+from backend.store.statistics import Blocks, Changes
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 EXPERIMENT = Experiment(
@@ -34,8 +34,11 @@ def row(at, reward_sum, arm_id=0, decisions=1.0):
     }
 
 
-def read(histories, *rows, since=NOON - HOUR, horizon="1", delays=(), contexts=()):
-    return histories.update(Changes(horizon, list(rows), list(delays), list(contexts)), since)
+CUT = Blocks(fine_since=NOON - HOUR, recent_since=NOON - HOUR)
+
+
+def read(histories, *rows, cut=CUT, horizon="1", delays=(), contexts=()):
+    return histories.update(Changes(horizon, list(rows), list(delays), list(contexts)), cut)
 
 
 def total(histories, name="reward_sum", as_of=NOON):
@@ -71,12 +74,34 @@ def test_buckets_become_hours_when_they_are_no_longer_recent():
     histories = Histories()
     eleven = NOON - HOUR
     read(histories, row(eleven, 1.0), row(eleven + timedelta(minutes=5), 2.0), row(NOON, 4.0))
-    read(histories, since=NOON)
+    read(histories, cut=Blocks(fine_since=NOON, recent_since=NOON))
 
     blocks = histories.get(1).blocks
     assert sorted(blocks) == [eleven, NOON]
-    assert [blocks[at].is_hour for at in sorted(blocks)] == [True, False]
+    assert [blocks[at].width for at in sorted(blocks)] == [HOUR, None]
     assert total(histories) == [7.0, 0.0]
+
+
+def test_seconds_become_minutes_when_they_are_no_longer_fine():
+    """Three seconds of two minutes, which ten minutes later are two blocks."""
+    histories = Histories()
+    seconds = [NOON + timedelta(seconds=s) for s in (5, 50, 65)]
+    read(histories, *(row(at, 1.0) for at in seconds))
+    read(histories, cut=Blocks(fine_since=NOON + 2 * MINUTE, recent_since=NOON - HOUR))
+
+    blocks = histories.get(1).blocks
+    assert sorted(blocks) == [NOON, NOON + MINUTE]
+    assert [block.width for block in blocks.values()] == [MINUTE, MINUTE]
+    assert total(histories) == [3.0, 0.0]
+
+
+def test_a_clock_that_is_set_back_cuts_no_finer():
+    """What is one block stays one: else its buckets would be read again beside it."""
+    histories = Histories()
+    read(histories, cut=blocks_at(NOON + timedelta(minutes=5)))
+
+    assert histories.next_cut(NOON - timedelta(minutes=5)) == histories.cut
+    assert histories.next_cut(NOON + 2 * HOUR).recent_since == NOON + HOUR
 
 
 def test_what_has_settled_is_one_sum():
@@ -118,12 +143,13 @@ def test_shards_of_delays_and_contexts_are_added_up():
         "reward_xtx": [1.0, 0.0, 0.0],
         "reward_xty": [5.0, 6.0],
     }
-    read(histories, delays=delays, contexts=[{**context, **sums}, {**context, **sums}])
+    unrewarded = {**sums, "reward_xtx": [], "reward_xty": []}
+    read(histories, delays=delays, contexts=[{**context, **unrewarded}, {**context, **sums}])
 
     history = histories.get(1)
     assert history.blocks[NOON].delays[:3].tolist() == [4.0, 2.0, 0.0]
     assert history.contexts[NOON].decision_xtx.tolist() == [[0.0] * 3, [2.0, 4.0, 6.0]]
-    assert history.contexts[NOON].reward_xty.tolist() == [[0.0, 0.0], [10.0, 12.0]]
+    assert history.contexts[NOON].reward_xty.tolist() == [[0.0, 0.0], [5.0, 6.0]]
 
 
 def test_ages_are_from_the_middle_of_what_has_passed():
@@ -151,9 +177,12 @@ def fields(experiment):
     return {name: getattr(experiment, name) for name in experiment.__slots__}
 
 
-def test_recent_is_the_running_hour_and_the_one_before():
-    """At 12:34 everything from eleven o'clock on."""
-    assert recent_since(NOON + timedelta(minutes=34)) == NOON - HOUR
+def test_minutes_are_the_running_hour_and_the_one_before_and_buckets_ten_minutes():
+    """At 12:34:56 minutes from eleven o'clock on, and buckets from 12:24."""
+    cut = blocks_at(NOON + timedelta(minutes=34, seconds=56))
+
+    assert cut.recent_since == NOON - HOUR
+    assert cut.fine_since == NOON + timedelta(minutes=24)
 
 
 def test_an_empty_history_is_no_data():

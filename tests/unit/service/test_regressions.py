@@ -12,7 +12,7 @@ from backend.service.regressions import linear_stats
 from backend.service.sums_of_batch import ContextAdditions, decision_contexts, fresh_draws
 from backend.service.timeline import Timeline
 from backend.statistics import ArmStats
-from backend.store.statistics import Changes
+from backend.store.statistics import Blocks, Changes
 
 NOON = datetime(2026, 1, 1, 12, tzinfo=UTC)
 X = np.array([1.0, 0.5, -1.0])
@@ -43,7 +43,7 @@ def learned(decisions, rewards, as_of, weight=1.0, **fields):
     names = ("decision_xtx", "reward_xtx", "reward_xty")
     contexts = [block | {name: getattr(context, name).tolist() for name in names}]
     histories = Histories()
-    histories.update(Changes("1", [block | values], [], contexts), NOON)
+    histories.update(Changes("1", [block | values], [], contexts), Blocks(NOON, NOON))
     history, test = histories.get(1), experiment(**fields)
     timeline = Timeline.of(history, test, as_of)
     weights = np.full((1, 2), weight)
