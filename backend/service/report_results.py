@@ -313,7 +313,9 @@ def _propensity(snapshot: Snapshot, draws: Draws) -> FloatArray:
         return snapshot.vector(None, None).allocation.probabilities
     n_draws = draws.drawn.sum()
     active = snapshot.experiment.active_arms()
-    if not n_draws:
-        even: FloatArray = np.where(active, 1.0 / max(active.sum(), 1), 0.0)
-        return even
-    return draws.probability_sum / n_draws
+    mean: FloatArray = (
+        draws.probability_sum / n_draws
+        if n_draws
+        else np.where(active, 1.0 / max(active.sum(), 1), 0.0)
+    )
+    return mean
