@@ -449,6 +449,10 @@ def _check_guardrails(experiment: Experiment) -> Mapping[str, list[str]]:
 
 
 def _check_reward(reward: RewardSpec) -> Mapping[str, list[str]]:
+    if reward.type is RewardType.BINARY and (
+        reward.min not in (None, 0.0) or reward.max not in (None, 1.0)
+    ):
+        return {"reward.min": ["A binary reward is 0 or 1; leave reward.min and reward.max out."]}
     if reward.min is not None and reward.max is not None:
         least = SMALLEST_RANGE * max(1.0, abs(reward.min), abs(reward.max))
         if reward.max - reward.min < least:

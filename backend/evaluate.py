@@ -136,10 +136,11 @@ def _opened(name: str) -> Iterator[Iterable[bytes]]:
 
 def _estimators(names: str) -> list[Estimator]:
     allowed = list(Estimator)
-    for name in names.split(","):
+    split = [name.strip() for name in names.split(",")]
+    for name in split:
         if name not in allowed:
             raise InvalidInput({"--estimators": [f"no '{name}'; there are: {', '.join(allowed)}"]})
-    return [Estimator(name) for name in names.split(",")]
+    return [Estimator(name) for name in split]
 
 
 def _policy(text: str) -> PolicySpec:

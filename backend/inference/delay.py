@@ -18,9 +18,9 @@ import numpy as np
 
 from backend.domain import FloatArray
 
-N_BINS = 30
-EDGES_S: FloatArray = np.exp2(np.arange(N_BINS, dtype=np.float64))
-"""Upper edge of each bin in seconds: 1, 2, 4, … 2^29 (17 years). The first bin begins at 0."""
+N_BINS = 36
+EDGES_S: FloatArray = np.exp2(np.arange(N_BINS, dtype=np.float64) - 6.0)
+"""Upper edge of each bin in seconds: 1/64, 1/32, … 2^29 (17 years). The first bin begins at 0."""
 PSEUDO_REWARDS = 1.0
 """Added to the denominator, and half of it to the numerator, of ratios that are continued: none seen is not none."""
 
@@ -64,7 +64,10 @@ class DelayDistribution:
         exposed = (within * is_older).sum(axis=0)
         in_bin = (counts * is_older).sum(axis=0)
         oldest = int(np.max(np.flatnonzero(exposed), initial=0))
-        if oldest == 0:  # all blocks are too young to compare: what came so far is all there is
+        if (
+            in_bin[oldest] == exposed[oldest]
+        ):  # too young to compare: what came so far is all there is
+            oldest = 0
             exposed, in_bin = within.sum(axis=0), counts.sum(axis=0)
         ratios = in_bin / np.maximum(exposed, 1.0)
         if oldest > 0:
@@ -82,15 +85,11 @@ class DelayDistribution:
     @cached_property
     def _knots(self) -> tuple[FloatArray, FloatArray]:
         inside = self.window_s > EDGES_S
-        at_once = self.at_edges[:1] if inside.any() else np.zeros(1)
         times = np.concatenate([[0.0], EDGES_S[inside], [self.window_s]])
-        return times, np.concatenate([at_once, self.at_edges[inside], [1.0]])
+        return times, np.concatenate([[0.0], self.at_edges[inside], [1.0]])
 
     def share_come(self, ages_s: FloatArray) -> FloatArray:
-        """P(delay <= age), same shape as ``ages_s``, in [0, 1], 1 from the window on.
-
-        Linear inside a bin. Inside the first one all of its rewards pass as come: a second is too short to matter.
-        """
+        """P(delay <= age), linear inside a bin; same shape as ``ages_s``, in [0, 1], 1 from the window on."""
         times, shares = self._knots
         come: FloatArray = np.interp(ages_s, times, shares)
         return come

@@ -15,10 +15,10 @@ def weights_by_age(ages_s: FloatArray, half_life_s: float) -> FloatArray:
     """``2 ** (-age / half_life)``.
 
     Args:
-        ages_s: shape (n_blocks,), mean age of each block's decisions in seconds; below 0 counts as 0.
+        ages_s: shape (n_blocks, n_arms), mean age of each block's decisions in seconds; below 0 counts as 0.
         half_life_s: > 0.
     Returns:
-        Shape (n_blocks,), in (0, 1].
+        Shape (n_blocks, n_arms), in [0, 1].
     """
     weights: FloatArray = np.exp2(-np.maximum(ages_s, 0.0) / half_life_s)
     return weights

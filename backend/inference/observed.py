@@ -20,14 +20,23 @@ SUMS = (
     "root_weighted_reward_sum",
     "reward_sum_squares",
     "weighted_reward_sum_squares",
+    "offset_sum",
+    "rewarded_offset_sum",
 )
 """What is summed in each block for each arm: first over its decisions, then over its rewarded ones.
 
-Each plainly, with the importance weight w = 1 / (propensity + implicit exploration), and with 1 / sqrt(propensity).
+Each plainly, with the importance weight w = 1 / (propensity + implicit exploration), and with 1 / sqrt(propensity). The
+offsets are seconds from the start of the block to each decision, and to each rewarded one.
 """
 DECISIONS, REWARDS = SUMS.index("decisions"), SUMS.index("rewards")
+OFFSETS, REWARDED_OFFSETS = SUMS.index("offset_sum"), SUMS.index("rewarded_offset_sum")
 PLAIN = [SUMS.index(n) for n in ("decisions", "rewards", "reward_sum", "reward_sum_squares")]
 """The sums of ``ArmStatistics``."""
+
+
+REPETITIONS = 30
+SMALLEST = 1e-12
+"""Keeps a denominator from being 0."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,26 +60,23 @@ class Observed:
 def observe(
     sums: FloatArray, weights: FloatArray, come: FloatArray, default_reward: float | None
 ) -> Observed:
-    """Add blocks up.
-
-    Of n decisions at an age by which a share F of the rewards has come, n F count: as many as had their reward by now if
-    they get one. A reward counts in full, so at least the rewarded decisions count. What remains is pending.
+    """Add blocks up. A rewarded decision counts in full, another one by ``settled_shares``; what remains is pending.
 
     Args:
         sums: shape (n_blocks, n_arms, len(SUMS)).
         weights: shape (n_blocks, n_arms), what is not forgotten, in [0, 1].
-        come: shape (n_blocks,), share of the rewards that have come, in [0, 1].
+        come: shape (n_blocks, n_arms), share of the rewards that come within the age of the decisions that have none
+            yet, in [0, 1].
         default_reward: what a decision without a reward counts as; None: only rewarded decisions count.
     """
-    kept = np.einsum("ba,bas->sa", weights, sums)
+    kept = np.einsum("ba,bas->sa", weights, sums[:, :, :OFFSETS])
     decisions, rewarded, rewards, squares = kept[:3], kept[3:6], kept[6:9], kept[9:]
-    mature = np.einsum("b,ba,bas->sa", come, weights, sums[:, :, :3])
-    counted = np.maximum(mature, rewarded)
-    pending = np.maximum(decisions[0] - counted[0], 0.0)
-    if default_reward is None:
-        counted = rewarded
-    else:
-        unrewarded = counted - rewarded
+    settled = settled_shares(sums, weights, come)
+    unrewarded = np.einsum("ba,bas->sa", weights * settled, _open(sums))
+    pending = np.maximum(decisions[0] - rewarded[0] - unrewarded[0], 0.0)
+    counted = rewarded
+    if default_reward is not None:
+        counted = rewarded + unrewarded
         rewards = rewards + default_reward * unrewarded
         squares = squares + default_reward**2 * unrewarded[:2]
     return Observed(
@@ -84,3 +90,30 @@ def observe(
         weighted_reward_sum_squares=squares[1],
         pending=pending,
     )
+
+
+def settled_shares(sums: FloatArray, weights: FloatArray, come: FloatArray) -> FloatArray:
+    """How much a decision without a reward counts as one that will get none: shape (n_blocks, n_arms), in [0, 1].
+
+    If a share q of an arm's decisions gets a reward at all, and F of these rewards come within some age, then of n decisions
+    of that age n q F have theirs, and each of the others counts F (1 - q) / (1 - q F): n F count in all, of which q is
+    rewarded. Where every decision gets a reward some day, none of the others counts. q is that share itself, found by
+    repetition from above, so it is as consistent with what counts as can be.
+
+    Args: as for ``observe``.
+    """
+    rewards = (weights * sums[:, :, REWARDS]).sum(axis=0)
+    unrewarded = weights * _open(sums)[:, :, 0]
+    shares = come
+    for _ in range(REPETITIONS):
+        counted = rewards + (unrewarded * shares).sum(axis=0)
+        rewarded_share = np.divide(
+            rewards, counted, out=np.zeros_like(rewards), where=counted > 0.0
+        )
+        shares = come * (1.0 - rewarded_share) / np.maximum(1.0 - rewarded_share * come, SMALLEST)
+    return np.minimum(shares, 1.0)
+
+
+def _open(sums: FloatArray) -> FloatArray:
+    """Decisions without a reward, in their three weights: shape (n_blocks, n_arms, 3)."""
+    return np.maximum(sums[:, :, :3] - sums[:, :, 3:6], 0.0)

@@ -119,7 +119,12 @@ def snips(log: WeightedLog) -> Estimate:
 
 
 def dr(log: WeightedLog) -> Estimate:
-    """Doubly robust: the reward model's value of the target policy, corrected by the weighted residuals."""
+    """Doubly robust: the reward model's value of the target policy, corrected by the weighted residuals.
+
+    None where no logged arm has probability under the target policy: nothing corrects the model then.
+    """
+    if not log.target_propensities.any():
+        return Estimate(None, (None, None))
     residuals = log.rewards - log.predicted_rewards
     terms = log.target_predicted_rewards + log.weights() * residuals
     return _estimate(_mean(terms), terms)

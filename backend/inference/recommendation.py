@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -16,6 +16,13 @@ SMALLEST_SAMPLE = 50.0
 """Decisions with a known outcome that every arm needs before any advice."""
 TOLERATED_LOSS = 0.01
 """Share of the best arm's mean that one is willing to lose by stopping."""
+
+
+_BY_CONTEXT = (
+    "Units got their arm by their context, so each arm's numbers are of other units than those of the others, and none can be "
+    "called best for everybody. To compare this policy with another one, or with one arm for all, ask for evaluations of "
+    "those on this experiment's log."
+)
 
 
 class Action(StrEnum):
@@ -47,6 +54,7 @@ class Evidence:
         joint_sequence: at the level 1 - 0.05 / n_arms, so that all hold together with 95%.
         sample_ratio: None where draws are not known.
         breached: names of the guardrail metrics that an arm breaks, by arm key.
+        is_contextual: arms were given to units by their context.
     """
 
     status: Status
@@ -60,6 +68,7 @@ class Evidence:
     joint_sequence: FloatArray
     sample_ratio: SampleRatio | None = None
     breached: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    is_contextual: bool = False
 
     @property
     def best(self) -> int:
@@ -77,6 +86,8 @@ def recommend(evidence: Evidence) -> Recommendation:
         return _wait(evidence, f"Only '{evidence.arm_keys[0]}' is in play: nothing to compare.")
     if evidence.pulls.min() < SMALLEST_SAMPLE:
         return _wait(evidence, _too_early(evidence))
+    if evidence.is_contextual:
+        return _wait(evidence, _BY_CONTEXT)
     winner = _winner(evidence)
     if winner is not None:
         return _ship(evidence, winner, _wins(evidence, winner))
@@ -171,8 +182,7 @@ def _loses_little(evidence: Evidence, relative: float) -> str:
     return (
         f"Keeping '{keys[best]}' gives away {_at_most(relative)}, with probability "
         f"{evidence.value_remaining.quantile:.0%} under the posterior. This bounds the loss, not the chance of a false discovery: "
-        f"it is not shown that '{keys[best]}' is the better arm. Valid at every look (95% each): "
-        f"{_named(evidence, best)}, {_named(evidence, second)}. If you need proof of a winner, keep running until "
+        f"it is not shown that '{keys[best]}' is the better arm. {_intervals(evidence, [best, second])} If you need proof of a winner, keep running until "
         "the intervals are apart."
     )
 
@@ -182,7 +192,7 @@ def _alike(evidence: Evidence) -> str:
     return (
         f"The arms are practically alike: whichever you keep, you lose {_percent(worst)} of the mean on average at most. "
         "Choose by cost or taste. This bounds the loss; it shows neither a winner nor that there is no difference. "
-        f"Valid at every look (95% each): {', '.join(_named(evidence, arm) for arm in _extremes(evidence))}."
+        f"{_intervals(evidence, _extremes(evidence))}"
     )
 
 
@@ -190,18 +200,27 @@ def _extremes(evidence: Evidence) -> list[int]:
     return sorted({evidence.best, int(np.argmax(evidence.expected_loss))})
 
 
-def _named(evidence: Evidence, arm: int) -> str:
-    low, high = evidence.confidence_sequence[arm]
-    return f"'{evidence.arm_keys[arm]}' in {_interval(low, high)}"
+def _intervals(evidence: Evidence, arms: Sequence[int]) -> str:
+    """The always-valid intervals beside a claim."""
+    bounds = evidence.confidence_sequence[list(arms)]
+    if np.isnan(bounds).any():
+        return (
+            "No interval that is valid at every look can be given yet: there are too few rewards."
+        )
+    named = [
+        f"'{evidence.arm_keys[arm]}' in {_interval(*ends)}"
+        for arm, ends in zip(arms, bounds.tolist(), strict=True)
+    ]
+    return f"Valid at every look (95% each): {', '.join(named)}."
 
 
 def _interval(low: float, high: float) -> str:
-    return "[unknown]" if np.isnan(low) or np.isnan(high) else f"[{low:.4g}, {high:.4g}]"
-
-
-def _at_most(share: float) -> str:
-    return "nothing" if share == 0.0 else f"at most {_percent(share)} of its mean"
+    return f"[{low:.4g}, {high:.4g}]"
 
 
 def _percent(share: float) -> str:
     return f"{share:,.2%}" if share < 0.1 else f"{share:,.0%}"
+
+
+def _at_most(share: float) -> str:
+    return "nothing" if share == 0.0 else f"at most {_percent(share)} of its mean"

@@ -52,19 +52,31 @@ def build_policy(spec: PolicySpec, reward: RewardSpec) -> Policy | ContextualPol
         raise InvalidPolicy(f"{spec.type} does not know {', '.join(unknown)}; {has}")
     required = {name for name, parameter in allowed.items() if parameter.default is parameter.empty}
     if missing := sorted(required - set(spec.params)):
-        raise InvalidPolicy(f"{spec.type} needs {', '.join(missing)} in its parameters")
-    params = {
-        name: value if allowed[name].annotation is Any else _number(name, value)
-        for name, value in spec.params.items()
-    }
+        needed = "; ".join(_allowed(factory, reward, name) for name in missing)
+        raise InvalidPolicy(f"{spec.type} needs {', '.join(missing)} in its parameters: {needed}")
+    params = dict(spec.params)
+    for name, value in params.items():
+        if allowed[name].annotation is Any:
+            continue
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            range_of = _allowed(factory, reward, name)
+            raise InvalidPolicy(f"{name} must be a number, got {value!r:.40}: {range_of}")
+        params[name] = _number(value)
     return factory(reward, **params)
 
 
-def _number(name: str, value: Any) -> float:
+def _number(value: float) -> float:
     """``value`` as a float; an integer that none can hold is infinite, which no range allows."""
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidPolicy(f"{name} must be a number, got {value!r:.40}")
     try:
         return float(value)
     except OverflowError:
         return math.inf if value > 0 else -math.inf
+
+
+def _allowed(factory: Callable[..., Any], reward: RewardSpec, name: str) -> str:
+    """What the policy itself says of this parameter's range, when it refuses a value that is in none."""
+    try:
+        factory(reward, **{name: math.nan})
+    except InvalidPolicy as refused:
+        return str(refused).rpartition(", got ")[0] or str(refused)
+    raise AssertionError(f"{name} takes NaN")

@@ -16,7 +16,7 @@ import numpy as np
 
 from backend.domain import EPOCH, FloatArray
 from backend.inference.delay import N_BINS
-from backend.inference.observed import SUMS
+from backend.inference.observed import DECISIONS, OFFSETS, REWARDED_OFFSETS, REWARDS, SUMS
 from backend.store.database import Row
 from backend.store.statistics import Blocks, Changes
 
@@ -39,9 +39,12 @@ class Block:
     sums: FloatArray = field(default_factory=lambda: np.zeros((0, len(SUMS))))
     delays: FloatArray = field(default_factory=lambda: np.zeros(N_BINS))
 
-    def add(self, other: Block) -> None:
-        """Take in another block."""
-        self.sums = _sum(self.sums, other.sums)
+    def add(self, other: Block, later: timedelta) -> None:
+        """Take in another block, which begins so much ``later``."""
+        sums = other.sums.copy()
+        sums[:, OFFSETS] += later.total_seconds() * sums[:, DECISIONS]
+        sums[:, REWARDED_OFFSETS] += later.total_seconds() * sums[:, REWARDS]
+        self.sums = _sum(self.sums, sums)
         self.delays = self.delays + other.delays
 
 
@@ -53,8 +56,8 @@ class ContextBlock:
     reward_xtx: FloatArray
     reward_xty: FloatArray
 
-    def add(self, other: ContextBlock) -> None:
-        """Take in another block."""
+    def add(self, other: ContextBlock, _later: timedelta) -> None:
+        """Take in another block, whenever it begins."""
         self.decision_xtx = _sum(self.decision_xtx, other.decision_xtx)
         self.reward_xtx = _sum(self.reward_xtx, other.reward_xtx)
         self.reward_xty = _sum(self.reward_xty, other.reward_xty)
@@ -84,7 +87,7 @@ class History:
         for start, starts in groupby(sorted(finer), key=start_of):
             merged = Block(width)
             for at in starts:
-                merged.add(self.blocks.pop(at))
+                merged.add(self.blocks.pop(at), at - start)
             self.blocks[start] = merged
 
     def settle(self, before: datetime) -> None:
@@ -184,7 +187,7 @@ def _settle(blocks: dict[datetime, BlockT], before: datetime) -> None:
     if old:
         settled = blocks.pop(old[0])
         for at in old[1:]:
-            settled.add(blocks.pop(at))
+            settled.add(blocks.pop(at), at - old[0])
         blocks[EPOCH] = settled
 
 

@@ -81,8 +81,7 @@ class Learned:
 def _weights(experiment: Experiment, timeline: Timeline) -> FloatArray:
     """Shape (n_blocks, n_arms): what is not forgotten."""
     if experiment.decay_half_life_s is not None:
-        by_age = weights_by_age(timeline.ages_s, experiment.decay_half_life_s)
-        return np.repeat(by_age[:, None], experiment.n_arms, axis=1)
+        return weights_by_age(timeline.ages_s, experiment.decay_half_life_s)
     if experiment.decay_half_life_decisions is not None:
         return weights_by_decisions(timeline.decisions, experiment.decay_half_life_decisions)
     return np.ones_like(timeline.decisions)

@@ -11,7 +11,7 @@ from datetime import datetime
 import numpy as np
 
 from backend.domain import Experiment, FloatArray
-from backend.inference.observed import DECISIONS, REWARDS
+from backend.inference.observed import DECISIONS, REWARDS, settled_shares
 from backend.service.history import History, hour_of
 from backend.service.timeline import Timeline
 from backend.statistics import ArmStats, LinearStats
@@ -61,25 +61,25 @@ def _shares(hours: list[datetime], timeline: Timeline, weights: FloatArray) -> F
     """Shape (n_hours, 3, n_arms): what counts of the rewarded, of the unrewarded, and what of these is pending."""
     position = {hour: i for i, hour in enumerate(hours)}
     groups = np.array([position.get(hour_of(at), len(hours)) for at in timeline.starts], dtype=int)
-    decisions, rewards = timeline.sums[:, :, DECISIONS], timeline.sums[:, :, REWARDS]
+    rewarded = timeline.sums[:, :, REWARDS]
+    unrewarded = timeline.sums[:, :, DECISIONS] - rewarded
+    settled = settled_shares(timeline.sums, weights, timeline.come)
     parts = (
-        decisions,
-        rewards,
-        weights * decisions,
-        weights * rewards,
-        weights * timeline.come[:, None] * decisions,
+        rewarded,
+        unrewarded,
+        weights * rewarded,
+        weights * unrewarded * settled,
+        weights * unrewarded * (1.0 - settled),
     )
-    totals = np.zeros((len(parts), len(hours) + 1, decisions.shape[1]))
+    totals = np.zeros((len(parts), len(hours) + 1, rewarded.shape[1]))
     for total, part in zip(totals, parts, strict=True):
         np.add.at(total, groups, part)
-    all_decisions, all_rewards, kept, rewarded, mature = totals[:, :-1]
-    unrewarded = all_decisions - all_rewards
-    counted = np.maximum(mature, rewarded)
+    all_rewarded, all_unrewarded, counted, settled_unrewarded, pending = totals[:, :-1]
     return np.stack(
         [
-            _ratio(rewarded, all_rewards),
-            _ratio(counted - rewarded, unrewarded),
-            _ratio(np.maximum(kept - counted, 0.0), unrewarded),
+            _ratio(counted, all_rewarded),
+            _ratio(settled_unrewarded, all_unrewarded),
+            _ratio(pending, all_unrewarded),
         ],
         axis=1,
     )

@@ -187,7 +187,7 @@ def _results(read: _Read) -> Results:
     ratio = sample_ratio(draws.drawn, draws.probability_sum, draws.probability_sum_squares)
     unbiased = _unbiased(snapshot, observed)
     evidence = _evidence(
-        experiment, comparison, learned.stats, observed, epochs, read.guardrails, ratio
+        snapshot, comparison, learned.stats, observed, epochs, read.guardrails, ratio
     )
     return Results(
         experiment=experiment,
@@ -233,7 +233,7 @@ def _compare(experiment: Experiment, stats: ArmStats, mask: BoolArray) -> _Compa
 
 
 def _evidence(
-    experiment: Experiment,
+    snapshot: Snapshot,
     in_play: _Comparison,
     stats: ArmStats,
     observed: Observed,
@@ -242,6 +242,7 @@ def _evidence(
     ratio: SampleRatio,
 ) -> Evidence:
     """What advice is given from: the active arms, since a paused one is neither tried nor shipped."""
+    experiment = snapshot.experiment
     active = experiment.active_arms()
     mask = active if active.any() else in_play.mask
     among = in_play
@@ -264,6 +265,7 @@ def _evidence(
             arm.key: tuple(g.guardrail.metric for g in guardrails if g.is_breached[i])
             for i, arm in enumerate(experiment.arms)
         },
+        is_contextual=isinstance(snapshot.policy, ContextualPolicy),
     )
 
 

@@ -7,9 +7,17 @@ from datetime import datetime, timedelta
 
 import numpy as np
 
-from backend.domain import EPOCH, BoolArray, Experiment, FloatArray
+from backend.domain import BoolArray, Experiment, FloatArray
 from backend.inference.delay import N_BINS, DelayDistribution
-from backend.inference.observed import DECISIONS, SUMS, Observed, observe
+from backend.inference.observed import (
+    DECISIONS,
+    OFFSETS,
+    REWARDED_OFFSETS,
+    REWARDS,
+    SUMS,
+    Observed,
+    observe,
+)
 from backend.service.history import Block, History
 
 
@@ -20,8 +28,9 @@ class Timeline:
     Attributes:
         starts: of each block; EPOCH for what has settled.
         sums: shape (n_blocks, n_arms, len(SUMS)).
-        ages_s: shape (n_blocks,), mean age of its decisions in seconds.
-        come: shape (n_blocks,), share of its rewards that has come, in [0, 1].
+        ages_s: shape (n_blocks, n_arms), mean age of the decisions in seconds.
+        come: shape (n_blocks, n_arms), share of the rewards that come within the mean age of the decisions that have
+            none yet, in [0, 1].
     """
 
     starts: list[datetime]
@@ -40,11 +49,15 @@ class Timeline:
         for i, block in enumerate(blocks):
             known = block.sums[: experiment.n_arms]
             sums[i, : len(known)] = known
+        start_ages_s = np.array([(as_of - at).total_seconds() for at in starts]).reshape(-1, 1)
+        n, offsets = sums[:, :, DECISIONS], sums[:, :, OFFSETS]
+        n_open, open_offsets = n - sums[:, :, REWARDS], offsets - sums[:, :, REWARDED_OFFSETS]
+        ages_s = _mean_ages(start_ages_s, offsets, n)
         bucket = timedelta(seconds=experiment.bucket_s)
         ends = [at + (block.width or bucket) for at, block in zip(starts, blocks, strict=True)]
-        ages_s = _mean_ages_s(starts, ends, experiment.started_at or EPOCH, as_of)
         window_s = float(experiment.reward.attribution_window_s)
-        come = _delays(ends, blocks, window_s, as_of).share_come(ages_s)
+        delays = _delays(ends, blocks, window_s, as_of)
+        come = delays.share_come(_mean_ages(start_ages_s, open_offsets, n_open))
         return cls(starts, sums, ages_s, come)
 
     @property
@@ -63,15 +76,10 @@ class Timeline:
         return observe(self.sums, kept, self.come, default_reward)
 
 
-def _mean_ages_s(
-    starts: list[datetime], ends: list[datetime], begun: datetime, as_of: datetime
-) -> FloatArray:
-    """Shape (n_blocks,): from the middle of what has passed of each block since the experiment began."""
-    ages = [
-        (as_of - max(start, min(begun, end))) + (as_of - min(end, as_of))
-        for start, end in zip(starts, ends, strict=True)
-    ]
-    return np.array([max(age.total_seconds() / 2.0, 0.0) for age in ages], dtype=np.float64)
+def _mean_ages(start_ages_s: FloatArray, offset_sums: FloatArray, counts: FloatArray) -> FloatArray:
+    """Shape (n_blocks, n_arms): age of the block's start less the mean offset; the start's where there is nothing."""
+    ages: FloatArray = np.maximum(start_ages_s - offset_sums / np.maximum(counts, 1.0), 0.0)
+    return ages
 
 
 def _delays(

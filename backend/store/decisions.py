@@ -38,11 +38,11 @@ INSERT_DECISIONS = """
         RETURNING experiment_id, arm_id, reason, decided_at, propensity, importance_weight, bucket_s
     ), counted AS (
         INSERT INTO arm_statistics AS s (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum,
-                                         weight_sum, root_weight_sum)
-        SELECT experiment_id, 'primary', date_bin(make_interval(secs => bucket_s), decided_at, timestamptz 'epoch') AS bucket, arm_id,
-               %(shard)s, count(*), sum(propensity), sum(coalesce(importance_weight, 1 / propensity)),
-               sum(1 / sqrt(propensity))
-        FROM inserted
+                                         weight_sum, root_weight_sum, offset_sum)
+        SELECT experiment_id, 'primary', bucket, arm_id, %(shard)s, count(*), sum(propensity),
+               sum(coalesce(importance_weight, 1 / propensity)), sum(1 / sqrt(propensity)),
+               sum(extract(epoch FROM decided_at - bucket)::float8)
+        FROM inserted, date_bin(make_interval(secs => bucket_s), decided_at, timestamptz 'epoch') AS bucket
         WHERE reason <> 'paused'
         GROUP BY experiment_id, bucket, arm_id
         ORDER BY experiment_id, bucket, arm_id
@@ -51,6 +51,7 @@ INSERT_DECISIONS = """
             propensity_sum = s.propensity_sum + excluded.propensity_sum,
             weight_sum = s.weight_sum + excluded.weight_sum,
             root_weight_sum = s.root_weight_sum + excluded.root_weight_sum,
+            offset_sum = s.offset_sum + excluded.offset_sum,
             changed_xid = excluded.changed_xid
     ), allocated AS (
         INSERT INTO allocation_statistics AS s (experiment_id, shard, drawn, probability_sum, probability_sum_squares)

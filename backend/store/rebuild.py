@@ -35,9 +35,12 @@ LOGGED_SUMS = """
            sum(rewards * w) AS rewarded_weight_sum, sum(rewards * root) AS rewarded_root_weight_sum,
            sum(exact * exact_decimal(w)) AS weighted_reward_sum,
            sum(exact * exact_decimal(root)) AS root_weighted_reward_sum,
-           sum(exact * exact * exact_decimal(w)) AS weighted_reward_sum_squares
+           sum(exact * exact * exact_decimal(w)) AS weighted_reward_sum_squares,
+           sum(decisions * offset_s) AS offset_sum, sum(rewards * offset_s) AS rewarded_offset_sum
     FROM additions, LATERAL (SELECT exact_decimal(value) AS exact, coalesce(importance_weight, 1 / propensity) AS w,
-                                    1 / sqrt(propensity) AS root) e
+                                    1 / sqrt(propensity) AS root,
+                                    extract(epoch FROM decided_at - date_bin(%(bucket)s, decided_at, timestamptz 'epoch'))
+                                        ::float8 AS offset_s) e
     GROUP BY experiment_id, metric, bucket, arm_id
 """
 
@@ -72,7 +75,7 @@ SELECT_DELAY_DIFFERENCES = """
 # Sums that are no counts may differ by rounding, relative to the sizes of what was added.
 SELECT_DIFFERENCES = """
     WITH served AS (
-        SELECT experiment_id, metric, date_bin(%(bucket)s, bucket, timestamptz 'epoch') AS bucket, arm_id,
+        SELECT experiment_id, metric, minute AS bucket, arm_id,
                sum(decisions)::bigint AS decisions, sum(propensity_sum) AS propensity_sum,
                sum(rewards)::bigint AS rewards, sum(reward_sum) AS reward_sum,
                sum(reward_sum_squares) AS reward_sum_squares, sum(weight_sum) AS weight_sum,
@@ -80,9 +83,11 @@ SELECT_DIFFERENCES = """
                sum(rewarded_root_weight_sum) AS rewarded_root_weight_sum,
                sum(weighted_reward_sum) AS weighted_reward_sum,
                sum(root_weighted_reward_sum) AS root_weighted_reward_sum,
-               sum(weighted_reward_sum_squares) AS weighted_reward_sum_squares
-        FROM arm_statistics
-        GROUP BY 1, 2, 3, 4
+               sum(weighted_reward_sum_squares) AS weighted_reward_sum_squares,
+               sum(offset_sum + decisions * extract(epoch FROM s.bucket - minute)::float8) AS offset_sum,
+               sum(rewarded_offset_sum + rewards * extract(epoch FROM s.bucket - minute)::float8) AS rewarded_offset_sum
+        FROM arm_statistics s, date_bin(%(bucket)s, bucket, timestamptz 'epoch') AS minute
+        GROUP BY experiment_id, metric, minute, arm_id
     ), pairs AS (
         SELECT experiment_id, metric, bucket, arm_id, to_jsonb(s) AS served, to_jsonb(l) AS logged,
                1 + sqrt(abs(coalesce(l.reward_sum_squares, 0)::float8) * coalesce(l.rewards, 0))
@@ -115,6 +120,8 @@ NAMES = [
     "weighted_reward_sum",
     "root_weighted_reward_sum",
     "weighted_reward_sum_squares",
+    "offset_sum",
+    "rewarded_offset_sum",
 ]
 
 LOCK_STATISTICS = """
@@ -127,16 +134,17 @@ EMPTY_STATISTICS = """
     UPDATE arm_statistics
     SET decisions = 0, propensity_sum = 0, rewards = 0, reward_sum = 0, reward_sum_squares = 0, weight_sum = 0,
         root_weight_sum = 0, rewarded_weight_sum = 0, rewarded_root_weight_sum = 0, weighted_reward_sum = 0,
-        root_weighted_reward_sum = 0, weighted_reward_sum_squares = 0, changed_xid = pg_current_xact_id()
+        root_weighted_reward_sum = 0, weighted_reward_sum_squares = 0, offset_sum = 0, rewarded_offset_sum = 0,
+        changed_xid = pg_current_xact_id()
 """
 INSERT_STATISTICS = """
     INSERT INTO arm_statistics (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum, rewards,
                                 reward_sum, reward_sum_squares, weight_sum, root_weight_sum, rewarded_weight_sum,
                                 rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum,
-                                weighted_reward_sum_squares)
+                                weighted_reward_sum_squares, offset_sum, rewarded_offset_sum)
     SELECT experiment_id, metric, bucket, arm_id, 0, decisions, propensity_sum, rewards, reward_sum,
            reward_sum_squares, weight_sum, root_weight_sum, rewarded_weight_sum, rewarded_root_weight_sum,
-           weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares
+           weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares, offset_sum, rewarded_offset_sum
     FROM logged
     ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
     SET decisions = excluded.decisions, propensity_sum = excluded.propensity_sum, rewards = excluded.rewards,
@@ -146,7 +154,8 @@ INSERT_STATISTICS = """
         rewarded_root_weight_sum = excluded.rewarded_root_weight_sum,
         weighted_reward_sum = excluded.weighted_reward_sum,
         root_weighted_reward_sum = excluded.root_weighted_reward_sum,
-        weighted_reward_sum_squares = excluded.weighted_reward_sum_squares
+        weighted_reward_sum_squares = excluded.weighted_reward_sum_squares,
+        offset_sum = excluded.offset_sum, rewarded_offset_sum = excluded.rewarded_offset_sum
 """
 EMPTY_DELAYS = "UPDATE reward_delays SET counts = ARRAY[0.0], changed_xid = pg_current_xact_id()"
 INSERT_DELAYS = """

@@ -27,12 +27,13 @@ INSERT_FIRST_REWARDS = """
         INSERT INTO arm_statistics AS s
             (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares,
              rewarded_weight_sum, rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum,
-             weighted_reward_sum_squares)
-        SELECT experiment_id, metric, date_bin(make_interval(secs => bucket_s), decided_at, timestamptz 'epoch') AS bucket, arm_id,
+             weighted_reward_sum_squares, rewarded_offset_sum)
+        SELECT experiment_id, metric, bucket, arm_id,
                %(shard)s, count(*), sum(exact), sum(exact * exact), sum(weight), sum(root_weight),
                sum(exact * exact_decimal(weight)), sum(exact * exact_decimal(root_weight)),
-               sum(exact * exact * exact_decimal(weight))
-        FROM input JOIN inserted USING (decision_id, metric), LATERAL (SELECT exact_decimal(value) AS exact) e
+               sum(exact * exact * exact_decimal(weight)), sum(extract(epoch FROM decided_at - bucket)::float8)
+        FROM input JOIN inserted USING (decision_id, metric), exact_decimal(value) AS exact,
+             date_bin(make_interval(secs => bucket_s), decided_at, timestamptz 'epoch') AS bucket
         WHERE is_learned
         GROUP BY experiment_id, metric, bucket, arm_id
         ORDER BY experiment_id, metric, bucket, arm_id
@@ -45,6 +46,7 @@ INSERT_FIRST_REWARDS = """
             weighted_reward_sum = s.weighted_reward_sum + excluded.weighted_reward_sum,
             root_weighted_reward_sum = s.root_weighted_reward_sum + excluded.root_weighted_reward_sum,
             weighted_reward_sum_squares = s.weighted_reward_sum_squares + excluded.weighted_reward_sum_squares,
+            rewarded_offset_sum = s.rewarded_offset_sum + excluded.rewarded_offset_sum,
             changed_xid = excluded.changed_xid
     )
     SELECT decision_id::text, metric FROM inserted

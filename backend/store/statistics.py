@@ -11,16 +11,19 @@ from backend.store.database import Connection, Row
 ADD_TO_STATISTICS = """
     WITH change AS (
         SELECT coalesce(exact_decimal(%(before)s), 0) AS before,
-               coalesce(exact_decimal(%(after)s), 0) AS after
+               coalesce(exact_decimal(%(after)s), 0) AS after,
+               date_bin(%(bucket)s, %(decided_at)s, timestamptz 'epoch') AS bucket
     )
     INSERT INTO arm_statistics AS s
         (experiment_id, metric, bucket, arm_id, shard, rewards, reward_sum, reward_sum_squares, rewarded_weight_sum,
-         rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares)
-    SELECT %(experiment_id)s, %(metric)s, date_bin(%(bucket)s, %(decided_at)s, timestamptz 'epoch'), %(arm_id)s,
+         rewarded_root_weight_sum, weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares,
+         rewarded_offset_sum)
+    SELECT %(experiment_id)s, %(metric)s, bucket, %(arm_id)s,
            %(shard)s, %(rewards)s, after - before, after * after - before * before,
            %(rewards)s * %(weight)s::float8, %(rewards)s * %(root_weight)s::float8,
            (after - before) * exact_decimal(%(weight)s), (after - before) * exact_decimal(%(root_weight)s),
-           (after * after - before * before) * exact_decimal(%(weight)s)
+           (after * after - before * before) * exact_decimal(%(weight)s),
+           %(rewards)s * extract(epoch FROM %(decided_at)s - bucket)::float8
     FROM change
     ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
     SET rewards = s.rewards + excluded.rewards,
@@ -31,6 +34,7 @@ ADD_TO_STATISTICS = """
         weighted_reward_sum = s.weighted_reward_sum + excluded.weighted_reward_sum,
         root_weighted_reward_sum = s.root_weighted_reward_sum + excluded.root_weighted_reward_sum,
         weighted_reward_sum_squares = s.weighted_reward_sum_squares + excluded.weighted_reward_sum_squares,
+        rewarded_offset_sum = s.rewarded_offset_sum + excluded.rewarded_offset_sum,
         changed_xid = excluded.changed_xid
 """
 
@@ -52,7 +56,9 @@ _SUMS = """
     sum(weighted_reward_sum)::float8 AS weighted_reward_sum,
     sum(root_weighted_reward_sum)::float8 AS root_weighted_reward_sum,
     sum(reward_sum_squares)::float8 AS reward_sum_squares,
-    sum(weighted_reward_sum_squares)::float8 AS weighted_reward_sum_squares
+    sum(weighted_reward_sum_squares)::float8 AS weighted_reward_sum_squares,
+    sum(offset_sum + decisions * extract(epoch FROM bucket - block)::float8) AS offset_sum,
+    sum(rewarded_offset_sum + rewards * extract(epoch FROM bucket - block)::float8) AS rewarded_offset_sum
 """
 
 # Every block that holds a row changed at or after `since`, whole. LATERAL: the planner would join experiments as a whole.
@@ -72,10 +78,10 @@ SELECT_CHANGED_SUMS = f"""
     ) s
 """  # noqa: S608 - only constants of this file
 SELECT_ALL_SUMS = f"""
-    SELECT experiment_id, {_BLOCK} AS block, arm_id, {_SUMS}
-    FROM arm_statistics
+    SELECT experiment_id, block, arm_id, {_SUMS}
+    FROM arm_statistics, LATERAL (SELECT {_BLOCK} AS block) b
     WHERE metric = 'primary' AND experiment_id = ANY (%(experiment_ids)s)
-    GROUP BY 1, 2, 3
+    GROUP BY experiment_id, block, arm_id
 """  # noqa: S608 - only constants of this file
 
 SELECT_CHANGED_DELAYS = f"""
@@ -111,12 +117,14 @@ MERGE_FINE_BUCKETS = """
     INSERT INTO arm_statistics AS s
         (experiment_id, metric, bucket, arm_id, shard, decisions, propensity_sum, rewards, reward_sum,
          reward_sum_squares, weight_sum, root_weight_sum, rewarded_weight_sum, rewarded_root_weight_sum,
-         weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares)
-    SELECT experiment_id, metric, date_bin('1 minute', bucket, timestamptz 'epoch') AS minute, arm_id, shard,
+         weighted_reward_sum, root_weighted_reward_sum, weighted_reward_sum_squares, offset_sum, rewarded_offset_sum)
+    SELECT experiment_id, metric, minute, arm_id, shard,
            sum(decisions), sum(propensity_sum), sum(rewards), sum(reward_sum), sum(reward_sum_squares),
            sum(weight_sum), sum(root_weight_sum), sum(rewarded_weight_sum), sum(rewarded_root_weight_sum),
-           sum(weighted_reward_sum), sum(root_weighted_reward_sum), sum(weighted_reward_sum_squares)
-    FROM fine
+           sum(weighted_reward_sum), sum(root_weighted_reward_sum), sum(weighted_reward_sum_squares),
+           sum(offset_sum + decisions * extract(epoch FROM bucket - minute)::float8),
+           sum(rewarded_offset_sum + rewards * extract(epoch FROM bucket - minute)::float8)
+    FROM fine, date_bin('1 minute', bucket, timestamptz 'epoch') AS minute
     GROUP BY experiment_id, metric, minute, arm_id, shard
     ORDER BY experiment_id, metric, minute, arm_id, shard
     ON CONFLICT (experiment_id, metric, bucket, arm_id, shard) DO UPDATE
@@ -132,6 +140,8 @@ MERGE_FINE_BUCKETS = """
         weighted_reward_sum = s.weighted_reward_sum + excluded.weighted_reward_sum,
         root_weighted_reward_sum = s.root_weighted_reward_sum + excluded.root_weighted_reward_sum,
         weighted_reward_sum_squares = s.weighted_reward_sum_squares + excluded.weighted_reward_sum_squares,
+        offset_sum = s.offset_sum + excluded.offset_sum,
+        rewarded_offset_sum = s.rewarded_offset_sum + excluded.rewarded_offset_sum,
         changed_xid = excluded.changed_xid
 """
 

@@ -942,7 +942,7 @@ def test_large_but_allowed_requests(fuzz: Api) -> None:
     )
 
 
-@pytest.mark.parametrize("policy", ["softmax", "ucb1", "", "Uniform", "__class__", "x" * 63])
+@pytest.mark.parametrize("policy", ["soft_max", "ucb", "", "Uniform", "__class__", "x" * 63])
 def test_policies_that_are_not_there(fuzz: Api, policy: str) -> None:
     """The message names those that are."""
     body = {"key": "no-policy", "arms": ARMS, "policy": {"type": policy}}

@@ -1,5 +1,6 @@
 """Rewards on their way, through the API: pending decisions are no failures, and a window of a day is no day of blindness."""
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -71,6 +72,20 @@ def test_rewards_that_come_at_once_leave_nothing_pending(api, query):
     assert found["reward_mean"] == pytest.approx(0.2, rel=0.03)
 
 
+def test_the_newest_decision_does_not_spoil_what_is_known(api):
+    """Every outcome of 60 is reported at once, all near 100; one more decision, milliseconds old, is no reward of 0."""
+    api.running(reward={"type": "continuous"}, update_interval_s=0.1)
+    for value, decision_id in enumerate(decide(api, 60)):
+        time.sleep(0.001)
+        api.reward(decision_id, 100 + value % 3)
+    decide(api, 1)
+
+    found = arm(api)
+
+    assert found["reward_mean"] == pytest.approx(101.0, abs=0.2)
+    assert found["observed"] == pytest.approx(60.0, abs=0.1)
+
+
 def test_a_new_arm_is_not_punished_for_rewards_on_their_way(api, query):
     """Rewards take two hours. a is known: 50 of 100. b was decided 100 times a minute ago, and has none yet.
 
@@ -81,7 +96,7 @@ def test_a_new_arm_is_not_punished_for_rewards_on_their_way(api, query):
     slow = decide(api, 100)[:50]
     reward(api, slow)
     query(
-        "UPDATE reward_delays SET counts = array_fill(0.0::float8, ARRAY[13]) || ARRAY[50.0::float8]"
+        "UPDATE reward_delays SET counts = array_fill(0.0::float8, ARRAY[19]) || ARRAY[50.0::float8]"
     )
     age_everything(query, timedelta(days=2))
     decide(api, 100, "b")
@@ -118,7 +133,7 @@ def test_the_delay_is_until_the_reward_is_known(api, query):
 
     (row,) = query("SELECT counts FROM reward_delays")
 
-    assert row["counts"] == [0.0] * 12 + [1.0]  # [2048 s, 4096 s)
+    assert row["counts"] == [0.0] * 18 + [1.0]  # [2048 s, 4096 s)
 
 
 def test_a_stopped_experiment_still_reports_what_matured(api, query):

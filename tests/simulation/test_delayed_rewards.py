@@ -77,14 +77,16 @@ class World:
         for at, decisions in self.decisions.items():
             rewards = self.rewards.get(at, np.zeros(len(self.rates)))
             key = at if at >= since else hour_of(at)
-            blocks.setdefault(key, np.zeros((2, len(self.rates))))
-            blocks[key] += [decisions, rewards]
+            blocks.setdefault(key, np.zeros((4, len(self.rates))))
+            seconds = (at - key).total_seconds()  # all of a minute come as it begins
+            blocks[key] += [decisions, rewards, seconds * decisions, seconds * rewards]
         return [
             {"experiment_id": 1, "block": at, "arm_id": arm}
             | dict.fromkeys(SUMS, 0.0)
             | {"decisions": n, "rewards": r, "reward_sum": r, "reward_sum_squares": r}
+            | {"offset_sum": offset, "rewarded_offset_sum": rewarded_offset}
             for at, sums in blocks.items()
-            for arm, (n, r) in enumerate(sums.T.tolist())
+            for arm, (n, r, offset, rewarded_offset) in enumerate(sums.T.tolist())
         ]
 
     def _delay_rows(self, since: datetime) -> list[dict[str, object]]:

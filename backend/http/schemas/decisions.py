@@ -13,7 +13,7 @@ MAX_FEATURE_LENGTH = 256
 
 
 class Context(fields.Dict):
-    """Features of the unit, known before the choice: numbers, strings, booleans."""
+    """Features of the unit, known before the choice: numbers, strings, booleans; null is as good as missing."""
 
     def __init__(self, **kwargs: Any) -> None:
         super().__init__(keys=fields.String(), values=AnyJson(), **kwargs)
@@ -24,7 +24,7 @@ class Context(fields.Dict):
         if len(value) > MAX_FEATURES:
             raise ValidationError(f"At most {MAX_FEATURES} features.")
         errors = {
-            name: ["Must be a number, a string or a boolean."]
+            name: ["Must be a number, a string, a boolean or null."]
             for name, v in value.items()
             if not _is_feature(v)
         }
@@ -36,7 +36,7 @@ class Context(fields.Dict):
 def _is_feature(value: Any) -> bool:
     if isinstance(value, str):
         return len(value) <= MAX_FEATURE_LENGTH
-    return isinstance(value, bool | int | float)
+    return value is None or isinstance(value, bool | int | float)
 
 
 class DecisionRequestSchema(Schema):

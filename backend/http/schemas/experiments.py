@@ -77,7 +77,7 @@ class PolicySchema(Schema):
     """Which policy decides."""
 
     type = fields.String(load_default="thompson_sampling", validate=validate.Length(min=1, max=63))
-    params = fields.Dict(keys=fields.String(), values=AnyJson(), load_default=dict)
+    params = fields.Dict(keys=fields.String(), values=AnyJson(allow_none=True), load_default=dict)
 
     @post_load
     def make(self, data: dict[str, Any], **_: Any) -> PolicySpec:

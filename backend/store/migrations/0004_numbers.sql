@@ -17,7 +17,10 @@ ALTER TABLE arm_statistics
     ADD COLUMN rewarded_root_weight_sum double precision NOT NULL DEFAULT 0,
     ADD COLUMN weighted_reward_sum numeric NOT NULL DEFAULT 0,
     ADD COLUMN root_weighted_reward_sum numeric NOT NULL DEFAULT 0,
-    ADD COLUMN weighted_reward_sum_squares numeric NOT NULL DEFAULT 0;
+    ADD COLUMN weighted_reward_sum_squares numeric NOT NULL DEFAULT 0,
+    -- Seconds from the start of the bucket to each decision, and to each rewarded one: so their ages are known exactly.
+    ADD COLUMN offset_sum double precision NOT NULL DEFAULT 0,
+    ADD COLUMN rewarded_offset_sum double precision NOT NULL DEFAULT 0;
 
 -- Element by element; the shorter one is filled up with zeros.
 CREATE FUNCTION add_arrays(a double precision[], b double precision[]) RETURNS double precision[]
@@ -35,8 +38,8 @@ CREATE TABLE allocation_statistics (
     PRIMARY KEY (experiment_id, shard)
 ) WITH (fillfactor = 70);
 
--- How long rewards take to come: counts[k] of the rewards of one minute's decisions that came within 2^(k-1) seconds, and
--- not within half of that.
+-- How long rewards take to come: rewards of one minute's decisions, counted in doubling bins
+-- (inference/delay.py).
 CREATE TABLE reward_delays (
     experiment_id integer NOT NULL,
     bucket        timestamptz NOT NULL,

@@ -10,19 +10,10 @@ DAY_S = 86_400.0
 
 @pytest.mark.parametrize(
     ("delay_s", "expected"),
-    [
-        (-3.0, 0),
-        (0.0, 0),
-        (0.99, 0),
-        (1.0, 1),
-        (1.99, 1),
-        (2.0, 2),
-        (3600.0, 12),
-        (1e12, N_BINS - 1),
-    ],
+    [(-3.0, 0), (0.0, 0), (0.015, 0), (1 / 64, 1), (0.99, 6), (1.0, 7), (3600.0, 18), (1e12, 35)],
 )
 def test_bins_double(delay_s, expected):
-    """[0, 1), [1, 2), [2, 4) … seconds; an hour is in [2048, 4096), the twelfth after the first."""
+    """[0, 1/64), [1/64, 1/32), … [1, 2) … seconds; an hour is in [2048, 4096), twelve behind the one that ends at 1 s."""
     assert delay_bin(delay_s) == expected
 
 
@@ -39,10 +30,19 @@ def test_before_any_reward_nothing_has_come():
 
 
 def test_the_first_rewards_are_taken_at_their_word():
-    """Too young to compare: all that came came within a second, so after that nothing is pending."""
+    """Too young to compare: all came between 1/16 and 1/8 s, so after that nothing is pending."""
     known = DelayDistribution.estimate(counts_of([0.1] * 20)[None], np.array([0.0]), DAY_S)
 
-    assert known.share_come(np.array([0.0, 1.0, 60.0])) == pytest.approx([1.0, 1.0, 1.0])
+    assert known.share_come(np.array([0.0, 1 / 16, 3 / 32, 1 / 8, 60.0])) == pytest.approx(
+        [0.0, 0.0, 0.5, 1.0, 1.0]
+    )
+
+
+def test_when_all_mass_is_in_the_last_bin_seen_nothing_is_said_of_its_tail():
+    """Every reward takes 4 s, and the oldest decisions are 8 s old: none was seen to take longer, nor not to."""
+    known = DelayDistribution.estimate(counts_of([4.1] * 30)[None], np.array([9.0]), DAY_S)
+
+    assert known.share_come(np.array([4.0, 8.0])) == pytest.approx([0.0, 1.0])
 
 
 def test_old_blocks_give_the_plain_distribution():
@@ -118,7 +118,7 @@ def test_rewards_that_become_known_after_their_window_tell_nothing_of_it():
 def test_a_reward_that_an_older_service_counted_can_be_retracted():
     """A count below 0 is none."""
     counts = counts_of([0.5] * 4)
-    counts[5] = -1.0
+    counts[11] = -1.0
     known = DelayDistribution.estimate(counts[None], np.array([2 * DAY_S]), DAY_S)
 
     assert known.share_come(np.array([1.0, 100.0])) == pytest.approx([1.0, 1.0])

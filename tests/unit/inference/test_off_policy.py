@@ -215,3 +215,13 @@ def test_a_model_of_rewards_makes_intervals_narrower(rng):
     widths = {name: e.interval[1] - e.interval[0] for name, e in evaluate(log).estimates.items()}
 
     assert widths["dr"] < widths["snips"] < widths["ips"]
+
+
+def test_a_policy_that_would_never_have_chosen_so_has_no_value():
+    """No logged arm has any probability under it: nothing corrects a model of its rewards, so no estimate but IPS's 0."""
+    log = replace(on_policy(50), target_propensities=np.zeros(50))
+
+    found = evaluate(log).estimates
+
+    assert (found[Estimator.SNIPS].value, found[Estimator.DR].value) == (None, None)
+    assert found[Estimator.DR].interval == (None, None)

@@ -81,7 +81,16 @@ def test_unknown_bounds_prove_nothing(joint):
 def test_unknown_intervals_are_called_so():
     advice = recommend(replace(SETTLED, confidence_sequence=np.full((2, 2), np.nan)))
 
-    assert "'b' in [unknown]" in advice.reason
+    assert "No interval that is valid at every look can be given yet" in advice.reason
+
+
+def test_with_a_context_nobody_wins_for_everybody():
+    """Even where the intervals are apart: they are of different units."""
+    joint = np.array([[0.1, 0.2], [0.3, 0.4]])
+    evidence = replace(SETTLED, joint_sequence=joint)
+
+    assert recommend(evidence).action is Action.SHIP
+    assert recommend(replace(evidence, is_contextual=True)).action is Action.KEEP_RUNNING
 
 
 def test_arms_alike_have_no_winner():

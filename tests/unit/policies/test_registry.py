@@ -57,3 +57,17 @@ def test_a_required_parameter_is_asked_for():
     """A horizon cannot be guessed."""
     with pytest.raises(InvalidPolicy, match="finite_horizon_kl needs horizon in its parameters"):
         build_policy(PolicySpec("finite_horizon_kl"), RewardSpec())
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "said"),
+    [
+        ("finite_horizon_kl", {}, r"needs horizon .* must be in \[1, 1e\+12\]"),
+        ("epsilon_greedy", {"epsilon": "0.1"}, r"must be a number, got '0.1': .* in \[0, 1\]"),
+        ("softmax", {"temperature": None}, r"must be a number, got None: .* in \[1e-09, 1e\+09\]"),
+    ],
+)
+def test_whatever_is_wrong_the_message_says_the_range(name, params, said):
+    """Missing, or no number at all."""
+    with pytest.raises(InvalidPolicy, match=said):
+        build_policy(PolicySpec(name, params), RewardSpec())

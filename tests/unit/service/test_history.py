@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from backend.domain import EPOCH, Arm, Experiment, RewardSpec
+from backend.inference.delay import delay_bin
 from backend.inference.observed import SUMS
 from backend.service.history import HOUR, MINUTE, Histories, blocks_at
 from backend.service.timeline import Timeline
@@ -22,8 +23,8 @@ EXPERIMENT = Experiment(
 )
 
 
-def row(at, reward_sum, arm_id=0, decisions=1.0):
-    sums = dict.fromkeys(SUMS, 1.0)
+def row(at, reward_sum, arm_id=0, decisions=1.0, **more):
+    sums = dict.fromkeys(SUMS, 1.0) | {"offset_sum": 0.0, "rewarded_offset_sum": 0.0} | more
     return {
         "experiment_id": 1,
         "block": at,
@@ -152,29 +153,43 @@ def test_shards_of_delays_and_contexts_are_added_up():
     assert history.contexts[NOON].reward_xty.tolist() == [[0.0, 0.0], [5.0, 6.0]]
 
 
-def test_ages_are_from_the_middle_of_what_has_passed():
-    """At 12:00:30 the running minute is 15 s old on average, the one before 60 s, and an hour's block 1.5 h.
-
-    The experiment began at 11:59:30, so of that minute only the last half counts: 45 s.
+def test_ages_are_exact():
+    """Four decisions of a minute, at 10, 20, 30 and 40 s; those at 10 and 20 s have a reward. At 60 s the decisions are 35 s
+    old on average, and those without a reward 25 s: whether rewards come is asked for that age. An arm without any has
+    the age of the start.
     """
     histories = Histories()
-    read(
-        histories, row(NOON, 1.0), row(NOON - timedelta(minutes=1), 1.0), row(NOON - 2 * HOUR, 1.0)
-    )
-    as_of = NOON + timedelta(seconds=30)
+    sums = {"offset_sum": 100.0, "rewarded_offset_sum": 30.0, "rewards": 2.0}
+    read(histories, row(NOON, 2.0, decisions=4.0, **sums))
+    history = histories.get(1)
+    history.blocks[NOON].delays[delay_bin(24.0)] = 2.0  # between 16 and 32 s, so half by 24 s
 
-    ages = Timeline.of(histories.get(1), EXPERIMENT, as_of).ages_s
-    begun = NOON - timedelta(seconds=30)
-    young = Timeline.of(
-        histories.get(1), Experiment(**{**fields(EXPERIMENT), "started_at": begun}), as_of
-    ).ages_s
+    timeline = Timeline.of(history, EXPERIMENT, NOON + MINUTE)
 
-    assert ages == pytest.approx([1.5 * 3600 + 30, 60.0, 15.0])
-    assert young[1:] == pytest.approx([45.0, 15.0])
+    assert timeline.ages_s.tolist() == [[35.0, 60.0]]
+    assert timeline.come[0, 0] == pytest.approx((25 - 16) / 16)
 
 
-def fields(experiment):
-    return {name: getattr(experiment, name) for name in experiment.__slots__}
+def test_ages_stay_what_they_are_when_blocks_become_coarser():
+    """Decisions at 12:00:05 and 12:01:05, in buckets, in minutes, in an hour, and settled: always 35 s before 12:01:10."""
+    as_of = NOON + timedelta(seconds=70)
+    for cut in (
+        Blocks(NOON - HOUR, NOON - HOUR),
+        Blocks(NOON + 2 * MINUTE, NOON - HOUR),
+        Blocks(NOON + HOUR, NOON + HOUR),
+    ):
+        histories = Histories()
+        for seconds in (5, 65):
+            at = NOON + timedelta(seconds=seconds)
+            read(histories, row(at, 0.0, rewards=0.0))
+        read(histories, cut=cut)
+
+        timeline = Timeline.of(histories.get(1), EXPERIMENT, as_of)
+        mean = np.average(timeline.ages_s[:, 0], weights=timeline.decisions[:, 0])
+        assert mean == pytest.approx(35.0)
+        histories.get(1).settle(NOON + 2 * HOUR)
+        settled = Timeline.of(histories.get(1), EXPERIMENT, as_of).ages_s[0, 0]
+        assert settled > 1e9  # older than any window
 
 
 def test_minutes_are_the_running_hour_and_the_one_before_and_buckets_ten_minutes():
