@@ -35,6 +35,7 @@ PLAIN = [SUMS.index(n) for n in ("decisions", "rewards", "reward_sum", "reward_s
 
 
 REPETITIONS = 30
+CONVERGED = 1e-9
 SMALLEST = 1e-12
 """Keeps a denominator from being 0."""
 
@@ -110,7 +111,10 @@ def settled_shares(sums: FloatArray, weights: FloatArray, come: FloatArray) -> F
         rewarded_share = np.divide(
             rewards, counted, out=np.zeros_like(rewards), where=counted > 0.0
         )
+        before = shares
         shares = come * (1.0 - rewarded_share) / np.maximum(1.0 - rewarded_share * come, SMALLEST)
+        if np.abs(shares - before).max(initial=0.0) < CONVERGED:
+            break
     return np.minimum(shares, 1.0)
 
 

@@ -126,10 +126,13 @@ def test_decisions_of_a_paused_experiment_are_left_out(api):
     assert evaluate(api, UNIFORM)["n"] == 1
 
 
-def test_the_log_ends_where_a_reward_may_still_come(api):
-    """The second of three has none yet: it and the third are left out, and the answer says so."""
+def test_the_log_ends_where_a_reward_may_still_come(api, query):
+    """Rewards take an hour. The second of three has none yet: it and the third are left out, and the answer says so."""
     api.running(policy=UNIFORM)
     log_of(api, ("ab", 1), ("ab", None), ("ab", 1))
+    query(
+        "UPDATE reward_delays SET counts = array_fill(0.0::float8, ARRAY[18]) || ARRAY[2.0::float8]"
+    )
 
     found = evaluate(api, UNIFORM)
 
