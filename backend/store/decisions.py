@@ -1,6 +1,7 @@
 """Table ``decisions``: the log, written many rows at a time together with the counts that follow from it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from typing import TypeVar
 
 import orjson
 
@@ -9,7 +10,12 @@ from backend.store.allocation_statistics import Draws
 from backend.store.arrays import plain_array
 from backend.store.database import Connection, Database, Row
 
-INSERT_DECISIONS = """
+T = TypeVar("T")
+
+# Nothing of a batch is stored when a decision is stale, unless it is there already: its commit went unheard of. Of a batch
+# all is inserted, or nothing. In one line, because the driver remembers only statements of up to 4096 characters.
+INSERT_DECISIONS = " ".join(
+    """
     WITH input AS (
         SELECT * FROM unnest(
             %(decision_id)s::uuid[], %(experiment_id)s::int[], %(experiment_version)s::int[],
@@ -23,7 +29,7 @@ INSERT_DECISIONS = """
     ), stale AS (
         SELECT decision_id FROM input JOIN experiments e USING (experiment_id)
         WHERE input.experiment_version <> e.version
-              AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.decision_id = input.decision_id) -- a commit unheard of
+              AND NOT EXISTS (SELECT 1 FROM decisions d WHERE d.decision_id = input.decision_id)
     ), inserted AS (
         INSERT INTO decisions (decision_id, experiment_id, experiment_version, policy_version, arm_id, reason,
                                decided_at, propensity, random_number, unit_id, eligible_arm_ids, context,
@@ -59,7 +65,7 @@ INSERT_DECISIONS = """
         FROM unnest(%(allocated_id)s::int[], %(drawn)s::text[], %(probability_sum)s::text[],
                     %(probability_sum_squares)s::text[])
             AS fresh (experiment_id, drawn, probability_sum, probability_sum_squares)
-        WHERE EXISTS (SELECT 1 FROM inserted) -- all of a batch is, or none
+        WHERE EXISTS (SELECT 1 FROM inserted)
         ORDER BY experiment_id
         ON CONFLICT (experiment_id, shard) DO UPDATE
         SET drawn = add_arrays(s.drawn, excluded.drawn),
@@ -67,7 +73,8 @@ INSERT_DECISIONS = """
             probability_sum_squares = add_arrays(s.probability_sum_squares, excluded.probability_sum_squares)
     )
     SELECT (SELECT array_agg(decision_id::text) FROM stale) AS stale, EXISTS (SELECT 1 FROM inserted) AS is_new
-"""
+""".split()
+)
 
 SELECT_DECISION = "SELECT * FROM decisions WHERE decision_id = %(decision_id)s"
 
@@ -124,12 +131,12 @@ def insert_decisions(
         "propensity": plain_array(d.propensity for d in decisions),
         "random_number": plain_array(d.random_number for d in decisions),
         "unit_id": [d.unit_id for d in decisions],
-        "eligible_arm_ids": [_json(d.eligible_arm_ids) for d in decisions],
-        "context": [_json(d.context) for d in decisions],
-        "sticky_decision_id": plain_array(d.sticky_decision_id for d in decisions),
-        "importance_weight": plain_array(d.importance_weight for d in decisions),
-        "scores": [plain_array(d.scores) if d.scores else None for d in decisions],
-        "redrawn_from": plain_array(d.redrawn_from for d in decisions),
+        "eligible_arm_ids": _sparse([d.eligible_arm_ids for d in decisions], _json),
+        "context": _sparse([d.context for d in decisions], _json),
+        "sticky_decision_id": _sparse([d.sticky_decision_id for d in decisions], str),
+        "importance_weight": _sparse([d.importance_weight for d in decisions], float),
+        "scores": _sparse([d.scores for d in decisions], plain_array),
+        "redrawn_from": _sparse([d.redrawn_from for d in decisions], str),
         "allocated_id": plain_array(draw.experiment_id for draw in draws),
         "drawn": [plain_array(draw.drawn.tolist()) for draw in draws],
         "probability_sum": [plain_array(draw.probability_sum.tolist()) for draw in draws],
@@ -146,8 +153,17 @@ def insert_decisions(
     return bool(row["is_new"])
 
 
-def _json(value: object) -> str | None:
-    return None if value is None else orjson.dumps(value).decode()
+def _sparse(
+    values: Sequence[T | None], convert: Callable[[T], object]
+) -> list[object | None] | None:
+    """A column that is seldom used; None, which SQL fills up with nulls, where no row uses it."""
+    if all(value is None for value in values):
+        return None
+    return [None if value is None else convert(value) for value in values]
+
+
+def _json(value: object) -> str:
+    return orjson.dumps(value).decode()
 
 
 def select_decision(conn: Connection, decision_id: str) -> Row | None:
