@@ -73,7 +73,7 @@ INSERT_DECISIONS = " ".join(
             probability_sum_squares = add_arrays(s.probability_sum_squares, excluded.probability_sum_squares)
     )
     SELECT (SELECT array_agg(decision_id::text) FROM stale) AS stale, EXISTS (SELECT 1 FROM inserted) AS is_new
-""".split()
+""".split()  # noqa: SIM905 - a list of its words would be unreadable
 )
 
 SELECT_DECISION = "SELECT * FROM decisions WHERE decision_id = %(decision_id)s"
