@@ -104,6 +104,13 @@ def _check(
         return RewardResult(
             reward.decision_id, RewardStatus.INVALID, "occurred_at is in the future"
         )
+    return _pending(decision, reward, received_at, is_late=is_late)
+
+
+def _pending(
+    decision: Row, reward: Reward, received_at: datetime, *, is_late: bool
+) -> PendingReward:
+    """A valid reward, with what is known of its decision."""
     return PendingReward(
         decision_id=reward.decision_id,
         metric=reward.metric,
@@ -176,22 +183,8 @@ def as_learned(decision: Row, rows: Sequence[Row], metric: str) -> PendingReward
         (row for row in rows if row["retracted_at"] is None and not row["is_late"]),
         key=lambda row: row["received_at"],
     )
-    return PendingReward(
-        decision_id=decision["decision_id"],
-        metric=metric,
-        value=first["value"],
-        occurred_at=first["occurred_at"],
-        received_at=first["received_at"],
-        is_late=False,
-        is_learned=not decision["is_paused"],
-        experiment_id=decision["experiment_id"],
-        arm_id=decision["arm_id"],
-        decided_at=decision["decided_at"],
-        weight=decision["weight"],
-        propensity=decision["propensity"],
-        context=decision["learned_context"],
-        bucket_s=decision["bucket_s"],
-    )
+    reward = Reward(decision["decision_id"], first["value"], metric, first["occurred_at"])
+    return _pending(decision, reward, first["received_at"], is_late=False)
 
 
 def learn_difference(
