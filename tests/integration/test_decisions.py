@@ -345,7 +345,8 @@ class TestWorkers:
                 "SELECT statistics FROM policy_snapshots ORDER BY policy_version DESC LIMIT 1"
             )
             sums = rows[0]["statistics"]
-            return sums if sum(arm[0] for arm in sums) == 12 else None
+            is_complete = sum(arm[0] for arm in sums) == sum(arm[1] for arm in sums) == 12
+            return sums if is_complete else None
 
         published = eventually(newest)
 

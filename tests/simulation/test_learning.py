@@ -20,6 +20,8 @@ from numpy.typing import NDArray
 from backend.service.services import Services
 from tests.conftest import Api
 
+pytestmark = pytest.mark.slow
+
 MEANS = np.array([0.1, 0.2, 0.4])
 BEST = 2
 GROUP = 250
