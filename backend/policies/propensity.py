@@ -49,7 +49,7 @@ def apply_caps(probabilities: FloatArray, caps: FloatArray) -> FloatArray:
         free = np.where(capped, 0.0, probabilities)
         if free.sum() == 0.0:  # only arms that the policy gives nothing are left to take it
             free = np.where(capped, 0.0, caps)
-        result = np.where(capped, caps, left * free / free.sum())
+        result = np.where(capped, caps, left * (free / free.sum()))
     return result
 
 

@@ -245,6 +245,10 @@ class TestCaps:
         if sum(caps) > 1.0:
             assert (capped <= vector(*caps) * (1 + 1e-9)).all()
 
+    def test_the_smallest_of_numbers_takes_what_is_left(self):
+        """5e-324 is all that the policy gives to the only arm that may have more."""
+        assert apply_caps(vector(TINY, 1.0), vector(1.0, 0.5)) == pytest.approx([0.5, 0.5])
+
     def test_a_cap_goes_before_the_floor_and_the_control_share_on_top(self):
         """Floor 0.1, cap 0.05, share 0.5 of the control: 0.5 + 0.5 * 0.05 and the rest."""
         allocation = allocate(
