@@ -39,15 +39,6 @@ class ArmStatistics:
             [self.decisions, self.rewards, self.reward_sum, self.reward_sum_squares]
         )
 
-    def select(self, mask: BoolArray) -> Self:
-        """Only the arms in ``mask``."""
-        return type(self)(
-            self.decisions[mask],
-            self.rewards[mask],
-            self.reward_sum[mask],
-            self.reward_sum_squares[mask],
-        )
-
     def observed(self, default_reward: float | None) -> ArmStats:
         """What a policy learns from: decisions without a reward count as ``default_reward`` (or not at all)."""
         if default_reward is None:

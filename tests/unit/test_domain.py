@@ -151,14 +151,6 @@ def test_statistics_survive_the_way_to_a_matrix_and_back(rng):
     assert np.array_equal(ArmStatistics.from_matrix(sums).to_matrix(), sums)
 
 
-def test_selecting_arms_keeps_their_order(rng):
-    """Arms 0 and 2 of three."""
-    sums = rng.random((3, 4))
-    mask = np.array([True, False, True])
-
-    assert np.array_equal(ArmStatistics.from_matrix(sums).select(mask).to_matrix(), sums[mask])
-
-
 def test_the_mean_without_data_is_not_a_number():
     """0 / 0, without a warning."""
     assert np.isnan(ArmStats(np.zeros(1), np.zeros(1), np.zeros(1)).means()).all()
